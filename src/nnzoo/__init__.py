@@ -1,0 +1,48 @@
+"""nnzoo: the chart of neural networks, alive.
+
+Five steps: load the data, build the model, train, evaluate, predict. Importing the package loads neither torch nor
+scikit-learn; they come with the first name that needs them.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "nnzoo.steps": ("load", "build", "train", "evaluate", "predict"),
+    "nnzoo.model": ("Model", "load_model"),
+    "nnzoo.networks.feed_forward": ("FeedForward",),
+    "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
+    "nnzoo.networks.perceptron": ("Perceptron",),
+    "nnzoo.networks.own_body": ("OwnBody",),
+    "nnzoo.errors": (
+        "CheckpointError",
+        "ClusterError",
+        "DataError",
+        "ExportError",
+        "ModelFileError",
+        "NnzooError",
+        "ParameterError",
+        "ResourceError",
+        "SchemaError",
+        "TrainingDiverged",
+        "UsageError",
+    ),
+}
+_HOME = {name: module for module, names in _WHERE.items() for name in names}
+_MODULES = ("catalog", "errors")
+
+__all__ = [*_HOME, *_MODULES, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return import_module(f"nnzoo.{name}")
+    raise AttributeError(f"module 'nnzoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

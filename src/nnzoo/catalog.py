@@ -1,0 +1,102 @@
+"""The chart as a plain table: a row a network. Everything that iterates the networks reads it; nothing registers."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from nnzoo.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of the chart.
+
+    Attributes
+    ----------
+    abbreviation, name : str
+        As on the chart, e.g. "DFF", "Deep Feed Forward".
+    class_name, module : str
+        Where the estimator is.
+    year : int
+        Of the source.
+    source : str
+    kinds, tasks : tuple of str
+        What it reads, and what it can be asked.
+    takes_codes : bool
+        Whether it has ``categorical_features``, trained vectors for categories.
+    use_for : str
+        What it is good for, and what for it is not.
+    other_names : tuple of str
+        Further names that people use.
+    """
+
+    abbreviation: str
+    name: str
+    class_name: str
+    module: str
+    year: int
+    source: str
+    kinds: tuple[str, ...]
+    tasks: tuple[str, ...]
+    takes_codes: bool
+    use_for: str
+    other_names: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Return the name in lower case with hyphens, as the command line and a model file write it."""
+        return self.name.lower().replace(" ", "-")
+
+    def load_class(self) -> type[Any]:
+        """Import and return the estimator's class."""
+        return getattr(import_module(self.module), self.class_name)
+
+
+CATALOG = (
+    Row(
+        "P", "Perceptron", "Perceptron", "nnzoo.networks.perceptron", 1958, "Rosenblatt 1958",
+        ("table",), ("classification",), False,
+        "streaming linear classification, huge sparse text; not for anything non-linear or calibrated probabilities",
+    ),
+    Row(
+        "FF", "Feed Forward", "FeedForward", "nnzoo.networks.feed_forward", 1986, "Rumelhart, Hinton & Williams 1986",
+        ("table",), ("classification", "regression"), True,
+        "medium and large dense numeric tables; not for small tables, where boosted trees win",
+        ("ann", "feed-forward-network"),
+    ),
+    Row(
+        "DFF", "Deep Feed Forward", "DeepFeedForward", "nnzoo.networks.deep_feed_forward", 1986,
+        "Rumelhart, Hinton & Williams 1986; He et al. 2015",
+        ("table",), ("classification", "regression"), True,
+        "large dense tables, flattened images as a baseline; not for images and sequences with structure",
+        ("mlp", "multilayer-perceptron", "dnn"),
+    ),
+)  # fmt: skip
+"""The networks that stand, in the order of the chart."""
+
+
+def find(name: str) -> Row:
+    """Return the row of a name in any usual form: "DFF", "DeepFeedForward", "deep-feed-forward", "mlp".
+
+    Raises
+    ------
+    UsageError
+        No network has that name; the nearest ones are listed.
+
+    Examples
+    --------
+    >>> find("mlp").class_name
+    'DeepFeedForward'
+    """
+    names = {
+        _fold(form): row for row in CATALOG for form in (row.name, row.abbreviation, row.class_name, *row.other_names)
+    }
+    if _fold(name) not in names:
+        raise UsageError(
+            f"network needs the name of one on the chart; got {name!r}.", nearest(name, [r.id for r in CATALOG])
+        )
+    return names[_fold(name)]
+
+
+def _fold(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())

@@ -1,0 +1,1 @@
+"""The arithmetic: devices, precision, batches and the batched forward pass."""

@@ -1,0 +1,70 @@
+"""Rows on the device, and the order in which an epoch takes them.
+
+Data that fits in memory is one tensor per role on the device; a batch is cut by index. There is no loader, no worker
+and no copy of a full batch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nnzoo.engine.device import derive_seed
+
+BLOCK_ROWS = 256
+"""Rows of one forward block; borders follow the row number alone, so no chunking of a file changes a bit."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows: inputs (n, ...), coded targets (n, ...) or None, and weights (n,) or None (all 1)."""
+
+    inputs: Tensor
+    target: Tensor | None = None
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, index: Tensor | slice) -> "Batch":
+        """Return the rows that the index names."""
+        return Batch(
+            self.inputs[index],
+            None if self.target is None else self.target[index],
+            None if self.weight is None else self.weight[index],
+        )
+
+    def mean(self, row_loss: Tensor) -> Tensor:
+        """Return the mean over the rows of weight times loss; weights have mean 1 over the whole set, not the batch."""
+        return row_loss.mean() if self.weight is None else (row_loss * self.weight).mean()
+
+
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """Return the number of batches of an epoch; a last batch of one row joins the batch before it.
+
+    Examples
+    --------
+    >>> count_batches(10, 4), count_batches(9, 4), count_batches(1, 4)
+    (3, 2, 1)
+    """
+    n_batches = math.ceil(n_rows / batch_size)
+    return n_batches - 1 if n_batches > 1 and n_rows % batch_size == 1 else n_batches
+
+
+def epoch_order(n_rows: int, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True) -> Tensor | None:
+    """Return the row order of an epoch, a pure function of (seed, epoch); None where one batch holds all rows."""
+    if count_batches(n_rows, batch_size) == 1 or not shuffle:
+        return None
+    generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
+    return torch.randperm(n_rows, generator=generator)
+
+
+def cut_batch(rows: Batch, order: Tensor | None, number: int, batch_size: int) -> Batch:
+    """Return batch ``number`` (from 0) of an epoch with that order; the whole set is returned uncopied."""
+    n_batches = count_batches(len(rows), batch_size)
+    if n_batches == 1:
+        return rows
+    end = len(rows) if number == n_batches - 1 else (number + 1) * batch_size
+    place = slice(number * batch_size, end)
+    return rows.take(place if order is None else order[place].to(rows.inputs.device))

@@ -1,0 +1,484 @@
+"""Network: the scikit-learn face that every network of the chart wears.
+
+A network file gives a body (and, where it does not descend a gradient, a learning rule); this module gives the rest:
+checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._tags import ClassifierTags, RegressorTags
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from torch import nn
+
+from nnzoo.checks import Each, Labelled, OneOf, Range, Real, Seed, Truth, Whole, check_ranges, either
+from nnzoo.engine.batches import Batch, count_batches
+from nnzoo.engine.device import (
+    DEVICE_NAMES,
+    PRECISIONS,
+    check_memory,
+    choose_arithmetic,
+    choose_device,
+    derive_seed,
+    isolated_random_state,
+)
+from nnzoo.engine.forward import forward_in_blocks
+from nnzoo.engine.scaling import Standardizer
+from nnzoo.errors import DataError, UsageError
+from nnzoo.heads import HEADS, TASKS
+from nnzoo.targets import Target, read_target
+from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
+from nnzoo.training.loop import Loop, LoopSettings, Outcome, Run, Trainer
+
+TABLE_RANGES: dict[str, Range] = {
+    "task": OneOf(TASKS),
+    "class_weight": either(OneOf((None, "balanced")), Labelled(Real(0.0))),
+    "categorical_features": either(OneOf((None,)), Each(Whole(0), high=100_000)),
+    "device": OneOf(DEVICE_NAMES),
+    "precision": OneOf(PRECISIONS),
+    "random_state": Seed(),
+    "verbose": either(Truth(), Whole(0, 100)),
+}
+"""Ranges of what every network that reads a table has."""
+
+LOOP_RANGES: dict[str, Range] = {
+    "n_epochs": Whole(1),
+    "early_stopping": either(Truth(), OneOf(("auto",))),
+    "patience": Whole(1),
+    "validation_fraction": Real(0.0, 0.9, above=True),
+}
+"""Ranges of what every network that learns by steps has."""
+
+GRADIENT_RANGES: dict[str, Range] = {
+    **LOOP_RANGES,
+    "optimizer": OneOf(OPTIMIZERS),
+    "learning_rate": Real(0.0, 1000.0, above=True),
+    "schedule": OneOf(SCHEDULES),
+    "batch_size": Whole(1),
+    "weight_decay": Real(0.0, 1000.0),
+    "clip_norm": either(OneOf((None,)), Real(0.0, above=True)),
+}
+"""Ranges of what every network that descends a gradient has."""
+
+EARLY_STOPPING_FROM_ROWS = 10_000
+MAX_CODE = 2**24
+FIRST_WEIGHTS_SEED, TRAINING_SEED = (2**31 + 1,), (2**31 + 2,)
+COPIES_WHILE_TRAINING = 5
+"""Weights, gradients, two moments and the best weights."""
+
+
+class ScoreNetwork(nn.Module):
+    """Body and last layer: standardised inputs to scores s = W body(x) + b, shape (n, n_scores)."""
+
+    def __init__(self, body: nn.Module, n_features_out: int, n_scores: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(n_features_out, n_scores)
+        nn.init.normal_(self.head.weight, std=n_features_out**-0.5)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores."""
+        return self.head(self.body(x))
+
+
+@dataclass(frozen=True)
+class FittedState:
+    """What a model file stores of a fitted network: JSON sizes and labels, and named tensors."""
+
+    sizes: dict[str, Any]
+    classes: np.ndarray | None
+    tensors: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Checked rows: X (n, d), y and weights (n,) or None."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None
+
+
+def _classifies(network: "Network") -> bool:
+    return network.task == "classification"
+
+
+class Network(BaseEstimator):
+    """Base of the networks that read tables and learn from a target."""
+
+    ranges: ClassVar[Mapping[str, Range]]
+    task: str
+
+    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
+        """Return the untrained body: (n, n_features) to (n, body.n_out)."""
+        raise UsageError(f"{type(self).__name__} needs make_body.", "Use one of the networks that nnzoo list shows.")
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train the network from new weights.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+        y : array of shape (n_samples,), or (n_samples, n_outputs)
+            Labels, an indicator matrix of several labels a row, or values.
+        sample_weight : array of shape (n_samples,), optional
+        X_val, y_val, sample_weight_val : optional
+            Validation rows: the best weights are those with the lowest loss here, and ``early_stopping="auto"`` is on.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError, ValueError, ResourceError, TrainingDiverged
+        KeyboardInterrupt
+            After Ctrl-C, once the best weights so far are in place.
+        """
+        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
+        self.fit_run(Run(verbose=int(self.get_params()["verbose"])), X, y, sample_weight, validation)
+        if self.stopped_ == "interrupt":
+            raise KeyboardInterrupt
+        if self.stopped_ == "terminate":
+            raise SystemExit(143)
+        return self
+
+    def fit_run(
+        self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any, Any] | None = None
+    ) -> Self:
+        """Train within a run (time limit, checkpoints, resume); an interruption is noted in ``stopped_``, not raised."""
+        check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
+        rows = self._check_rows(X, y, sample_weight, reset=True)
+        seed = self._draw_seed()
+        target = read_target(type(self).__name__, self.task, rows.y, rows.weight)
+        train, valid = self._choose_validation(rows, validation, target, seed)
+        settings = self.loop_settings(len(train.X), seed, with_validation=valid is not None)
+        self._start(train, target, seed)
+        trainer = self.learn(self.network_, settings.n_epochs * count_batches(len(train.X), settings.batch_size))
+        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
+            batch = self._to_batch(train)
+            outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
+        self.network_.load_state_dict(outcome.weights)
+        self.history_, self.stopped_ = outcome.history, outcome.stopped
+        self.n_iter_, self.best_epoch_, self.best_by_ = outcome.n_epochs, outcome.best_epoch, outcome.best_by
+        self._trainer = None
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Pass once through some rows, going on from where the last call ended.
+
+        Standardisation and the last layer's width are learned on the first call, which should see a fair sample.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        classes : array of shape (n_classes,), optional
+            All labels that will ever come; taken from the first y if left out.
+        sample_weight : array of shape (n_samples,), optional
+        """
+        first = getattr(self, "_trainer", None) is None
+        if first:
+            check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
+        rows = self._check_rows(X, y, sample_weight, reset=first)
+        if first:
+            seen = rows.y if classes is None else np.concatenate([np.asarray(classes), rows.y])
+            target = read_target(type(self).__name__, self.task, seen, None if classes is not None else rows.weight)
+            self._seed = self._draw_seed()
+            self._start(rows, target, self._seed)
+            self._trainer = self.learn(self.network_, self.get_params()["n_epochs"])
+            self.history_, self.n_iter_, self.best_epoch_, self.best_by_ = {}, 0, 0, "last"
+        seed = derive_seed(self._seed, *TRAINING_SEED, self.n_iter_) % 2**32
+        settings = replace(
+            self.loop_settings(len(rows.X), seed, with_validation=False), n_epochs=1, keep="last", patience=None
+        )
+        with isolated_random_state(seed, self._device):
+            outcome = Loop(self._trainer, self._to_batch(rows), None, settings, Run())()
+        for name, column in outcome.history.items():
+            self.history_.setdefault(name, []).extend(column)
+        self.n_iter_ += 1
+        self.best_epoch_, self.stopped_ = self.n_iter_, outcome.stopped
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return labels (n,), indicator rows (n, n_labels), or values (n,) or (n, n_outputs) in the target's unit."""
+        scores = self._scores(X)
+        return self.target_.labels_or_values(scores)
+
+    @available_if(_classifies)
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return scores before the final activation: (n,) for two classes, else (n, n_classes) or (n, n_labels)."""
+        scores = self._scores(X)
+        return scores[:, 0] if self.target_.head.kind == "binary" else scores
+
+    @available_if(_classifies)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities (n, n_classes), columns in the order of ``classes_``, or (n, n_labels)."""
+        scores = torch.from_numpy(self._scores(X))
+        probability = self.target_.head.activation(scores).numpy()
+        return np.hstack([1 - probability, probability]) if self.target_.head.kind == "binary" else probability
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy (the share of rows with all labels right), or R² for regression."""
+        measure = accuracy_score if _classifies(self) else r2_score
+        return float(measure(y, self.predict(X), sample_weight=sample_weight))
+
+    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
+        """Return what the parameters say about the loop."""
+        own = self.get_params(deep=False)
+        batch_size = n_rows if self.gradient_settings()["optimizer"] == "lbfgs" else own["batch_size"]
+        stops = own["early_stopping"] is True or (own["early_stopping"] == "auto" and with_validation)
+        return LoopSettings(own["n_epochs"], batch_size, seed, patience=own["patience"] if stops else None)
+
+    def gradient_settings(self) -> dict[str, Any]:
+        """Return how the weights move, as keywords of GradientSettings."""
+        own = self.get_params(deep=False)
+        return {name: own[name] for name in ("optimizer", "learning_rate", "weight_decay", "schedule", "clip_norm")}
+
+    def learn(self, network: nn.Module, n_steps: int) -> Trainer:
+        """Return the learning rule: gradient descent on the loss of the head."""
+        settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
+        return GradientTrainer(network, self.target_.head.row_loss, settings, self._arithmetic)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        if _classifies(self):
+            tags.estimator_type = "classifier"
+            tags.classifier_tags = ClassifierTags(multi_label=True)
+            tags.target_tags.multi_output = False
+        else:
+            tags.estimator_type = "regressor"
+            tags.regressor_tags = RegressorTags()
+        return tags
+
+    # What a model file stores
+
+    def fitted_state(self) -> FittedState:
+        """Return sizes, labels and tensors of the fitted network, from which :meth:`restore` builds it again."""
+        check_is_fitted(self)
+        target = self.target_
+        sizes = self._sizes() | {
+            "n_iter": self.n_iter_,
+            "best_epoch": self.best_epoch_,
+            "best_by": self.best_by_,
+            "stopped": self.stopped_,
+            "history": [list(self.history_), len(self.history_.get("epoch", []))],
+        }
+        tensors = {
+            "input.mean": self.standard_.mean,
+            "input.scale": self.standard_.scale,
+            "target.mean": target.standard.mean,
+            "target.scale": target.standard.scale,
+        }
+        tensors |= {f"history.{name}": np.asarray(column) for name, column in self.history_.items()}
+        tensors |= {f"network.{name}": t.detach().cpu().numpy() for name, t in self.network_.state_dict().items()}
+        return FittedState(sizes, target.classes, tensors)
+
+    def expected_tensors(self, sizes: Mapping[str, Any]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Return name, type and shape of every tensor that a network of these sizes has; allocates nothing."""
+        with torch.device("meta"):
+            network = self._bare_network(sizes)
+        d, k = sizes["n_features"], 1 if sizes["head"] in ("binary", "multiclass") else sizes["n_targets"]
+        table = {f"input.{part}": (np.dtype(np.float64), (d,)) for part in ("mean", "scale")}
+        table |= {f"target.{part}": (np.dtype(np.float64), (k,)) for part in ("mean", "scale")}
+        columns, n_epochs = sizes["history"]
+        table |= {f"history.{name}": (np.dtype(np.float64), (n_epochs,)) for name in columns}
+        for name, tensor in network.state_dict().items():
+            numpy_type = torch.empty((), dtype=tensor.dtype).numpy().dtype
+            table[f"network.{name}"] = (numpy_type, tuple(tensor.shape))
+        return table
+
+    def restore(self, state: FittedState) -> Self:
+        """Take over a stored state; the counterpart of :meth:`fitted_state`."""
+        sizes, tensors = state.sizes, state.tensors
+        with torch.random.fork_rng(devices=[]):
+            network = self._bare_network(sizes)
+        prefix = "network."
+        weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
+        network.load_state_dict(weights)
+        self.network_ = network.to(choose_device(self.get_params()["device"]))
+        self.n_features_in_ = sizes["n_features"]
+        self.n_codes_ = {column: n for column, n in sizes["n_codes"]}
+        self.standard_ = Standardizer(tensors["input.mean"], tensors["input.scale"])
+        standard = Standardizer(tensors["target.mean"], tensors["target.scale"])
+        head = HEADS[sizes["head"]]
+        self.target_ = Target(head, state.classes, sizes["n_targets"], sizes["flat"], standard)
+        if state.classes is not None:
+            self.classes_ = state.classes
+        self.arithmetic_, self.stopped_ = sizes["arithmetic"], sizes["stopped"]
+        self.n_iter_, self.best_epoch_, self.best_by_ = sizes["n_iter"], sizes["best_epoch"], sizes["best_by"]
+        self.history_ = {n.removeprefix("history."): a.tolist() for n, a in tensors.items() if n.startswith("history.")}
+        return self
+
+    # Inside
+
+    def _draw_seed(self) -> int:
+        state = self.get_params()["random_state"]
+        return int(state) if isinstance(state, int | np.integer) else int(check_random_state(state).randint(2**31 - 1))
+
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> _Rows:
+        """Check rows as scikit-learn does, drop those of weight 0, and scale the weights to mean 1."""
+        X, y = validate_data(
+            self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=not _classifies(self), order="C"
+        )
+        y = np.asarray(y)
+        if _classifies(self) and y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        class_weight = self.get_params()["class_weight"] if _classifies(self) else None
+        if sample_weight is None and class_weight is None:
+            return _Rows(X, y, None)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if class_weight is not None:
+            weight = weight * compute_sample_weight(class_weight, y)
+        kept = weight > 0
+        if not kept.any():
+            raise DataError(
+                f"{type(self).__name__} needs a row of weight above 0; all weights are 0.", "Check sample_weight."
+            )
+        return _Rows(X[kept], y[kept], weight[kept] / weight[kept].mean())
+
+    def _choose_validation(
+        self, rows: _Rows, given: tuple[Any, Any, Any] | None, target: Target, seed: int
+    ) -> tuple[_Rows, _Rows | None]:
+        """Return training and validation rows: those given, some held out, or none."""
+        if given is not None:
+            return rows, self._check_rows(*given, reset=False)
+        own = self.get_params(deep=False)
+        from_rows = own["early_stopping"] == "auto" and len(rows.X) >= EARLY_STOPPING_FROM_ROWS
+        if not (own["early_stopping"] is True or from_rows) or len(rows.X) < 2:
+            return rows, None
+        strata = rows.y if target.head.kind in ("binary", "multiclass") else None
+        if strata is not None and np.unique(strata, return_counts=True)[1].min() < 2:
+            strata = None
+        train, valid = train_test_split(
+            np.arange(len(rows.X)), test_size=own["validation_fraction"], random_state=seed % 2**32, stratify=strata
+        )
+        return _part(rows, np.sort(train)), _part(rows, np.sort(valid))
+
+    def _start(self, train: _Rows, target: Target, seed: int) -> None:
+        """Decide what follows from the training rows (scaling, arithmetic, shapes) and draw the first weights."""
+        own = self.get_params(deep=False)
+        self.target_ = target
+        if target.classes is not None:
+            self.classes_ = target.classes
+        self.n_codes_ = _count_codes(type(self).__name__, train.X, own["categorical_features"])
+        self.standard_ = self.standardize(train.X, train.weight)
+        self._device = choose_device(own["device"])
+        self._arithmetic = choose_arithmetic(own["precision"], len(train.X), self._device)
+        self.arithmetic_ = str(self._arithmetic)
+        sizes = self._sizes()
+        with torch.device("meta"):
+            n_weights = sum(tensor.numel() for tensor in self._bare_network(sizes).state_dict().values())
+        needed = (COPIES_WHILE_TRAINING * n_weights + train.X.size) * self._arithmetic.dtype.itemsize
+        check_memory(
+            f"{type(self).__name__} with {n_weights:,} weights and {len(train.X):,} rows",
+            needed,
+            self._device,
+            "Take fewer units, fewer rows or a larger machine.",
+        )
+        with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), self._device):
+            self.network_ = self._bare_network(sizes).to(self._device)
+
+    def standardize(self, X: np.ndarray, weight: np.ndarray | None) -> Standardizer:
+        """Return the scaling of the inputs: mean 0 and deviation 1 of the weighted training rows."""
+        return Standardizer.learn(X, weight, keep=self.n_codes_)
+
+    def _sizes(self) -> dict[str, Any]:
+        target = self.target_
+        return {
+            "n_features": self.n_features_in_,
+            "n_codes": [[column, n] for column, n in sorted(self.n_codes_.items())],
+            "head": target.head.kind,
+            "n_targets": target.n_targets,
+            "flat": target.flat,
+            "arithmetic": self.arithmetic_,
+        }
+
+    def _bare_network(self, sizes: Mapping[str, Any]) -> ScoreNetwork:
+        """Return a network of these sizes with weights just drawn."""
+        body = self.make_body(sizes["n_features"], {column: n for column, n in sizes["n_codes"]})
+        n_scores = HEADS[sizes["head"]].n_scores(sizes["n_targets"])
+        dtype = torch.float64 if sizes["arithmetic"] == "float64" else torch.float32
+        return ScoreNetwork(body, int(body.n_out), n_scores).to(dtype)  # pyright: ignore[reportArgumentType]
+
+    def _to_inputs(self, X: np.ndarray) -> torch.Tensor:
+        weight = self.network_.head.weight
+        numpy_type = np.float64 if weight.dtype == torch.float64 else np.float32
+        names = getattr(self, "feature_names_in_", None)
+        return torch.from_numpy(self.standard_.apply(X, numpy_type, names)).to(weight.device)
+
+    def _to_batch(self, rows: _Rows) -> Batch:
+        """Return rows as tensors on the device, targets coded for the head."""
+        dtype = self.network_.head.weight.dtype
+        target = torch.from_numpy(self.target_.code(rows.y)).to(self._device)
+        return Batch(
+            self._to_inputs(rows.X),
+            target.to(dtype) if target.is_floating_point() else target,
+            None if rows.weight is None else torch.from_numpy(rows.weight).to(self._device, dtype),
+        )
+
+    def _check_inputs(self, X: Any) -> torch.Tensor:
+        check_is_fitted(self)
+        return self._to_inputs(validate_data(self, X, reset=False, dtype=np.float64, order="C"))
+
+    def _scores(self, X: Any) -> np.ndarray:
+        """Return the scores of every row, float64 (n, n_scores)."""
+        inputs = self._check_inputs(X)
+        return forward_in_blocks(self.network_, inputs)
+
+
+class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What a network with a body adds: its features as a transformer gives them."""
+
+    def transform(self: Any, X: Any) -> np.ndarray:
+        """Return the features that the body makes of each row, the activations of the last hidden layer: (n, n_out)."""
+        inputs = self._check_inputs(X)
+        return forward_in_blocks(self.network_.body, inputs)
+
+    @property
+    def _n_features_out(self: Any) -> int:
+        return int(self.network_.body.n_out)
+
+
+def _part(rows: _Rows, index: np.ndarray) -> _Rows:
+    return _Rows(rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
+
+
+def _count_codes(owner: str, X: np.ndarray, columns: Sequence[int] | None) -> dict[int, int]:
+    """Return column to number of codes, from the codes seen in training."""
+    counts = {}
+    for column in columns or ():
+        if column >= X.shape[1]:
+            raise DataError(
+                f"{owner}: categorical_features needs columns below {X.shape[1]}; got {column}.",
+                "Count columns from 0.",
+            )
+        codes = X[:, column]
+        if np.any(codes < 0) or np.any(codes != np.floor(codes)) or np.any(codes > MAX_CODE):
+            raise DataError(
+                f"{owner}: column {column} needs category codes 0, 1, 2, ... up to {MAX_CODE:,}; got other numbers.",
+                "Code the categories with scikit-learn's OrdinalEncoder, or leave the column out of categorical_features.",
+            )
+        counts[int(column)] = int(codes.max()) + 1
+    return counts

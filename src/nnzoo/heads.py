@@ -1,0 +1,102 @@
+"""Heads: what the task asks of a network. The one table of final activation, loss and target coding.
+
+The body turns a row into features; one linear layer turns features into scores ``s``; the head says what the scores
+mean:
+
+=================================  ================  =====================  =================================
+task                               final activation  loss of a row          predicts
+=================================  ================  =====================  =================================
+regression                         identity          squared error          values, in the target's own unit
+classification, 2 classes          sigmoid           binary cross-entropy   labels, probabilities
+classification, K classes          softmax           cross-entropy          labels, probabilities
+classification, several labels     sigmoid           binary cross-entropy   label sets, probabilities
+=================================  ================  =====================  =================================
+
+``task=`` picks the row and touches nothing else; feed-forward, convolutional and recurrent bodies share the table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True)
+class Head:
+    """One row of the table.
+
+    Attributes
+    ----------
+    kind : str
+        "regression", "binary", "multiclass" or "labels".
+    activation : callable
+        Scores (n, n_scores) to values or probabilities of the same shape.
+    row_loss : callable
+        Scores (n, n_scores) and coded targets to the loss of each row (n,).
+    """
+
+    kind: str
+    activation: Callable[[Tensor], Tensor]
+    row_loss: Callable[[Tensor, Tensor], Tensor]
+
+    def n_scores(self, n_targets: int) -> int:
+        """Return how many scores serve ``n_targets`` classes, labels or values: one for two classes, else one each."""
+        return 1 if self.kind == "binary" else n_targets
+
+
+def _identity(scores: Tensor) -> Tensor:
+    return scores
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    return torch.softmax(scores, dim=1)
+
+
+def _squared_error(scores: Tensor, target: Tensor) -> Tensor:
+    return (scores - target).square().mean(dim=1)
+
+
+def _cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(scores, target, reduction="none")
+
+
+def _binary_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(scores, target, reduction="none").mean(dim=1)
+
+
+HEADS = {
+    head.kind: head
+    for head in (
+        Head("regression", _identity, _squared_error),
+        Head("binary", torch.sigmoid, _binary_cross_entropy),
+        Head("multiclass", _softmax, _cross_entropy),
+        Head("labels", torch.sigmoid, _binary_cross_entropy),
+    )
+}
+
+
+def choose_head(task: str, n_classes: int = 0, *, several_labels: bool = False) -> Head:
+    """Return the head of a task.
+
+    Parameters
+    ----------
+    task : "classification" or "regression"
+    n_classes : int
+        Number of classes or labels; not used for regression.
+    several_labels : bool
+        Whether a row may have several labels at once.
+
+    Examples
+    --------
+    >>> choose_head("classification", 3).kind
+    'multiclass'
+    """
+    if task == "regression":
+        return HEADS["regression"]
+    if several_labels:
+        return HEADS["labels"]
+    return HEADS["binary" if n_classes == 2 else "multiclass"]

@@ -1,0 +1,1 @@
+"""The networks of the chart, one file each; ``parts`` holds what several of them share."""

@@ -1,0 +1,221 @@
+"""Deep Feed Forward network (DFF): any number of hidden layers, none included.
+
+    h₀ = x
+    hₗ = f(Wₗ hₗ₋₁ + bₗ)        l = 1 ... L
+    o  = g(W h_L + b)
+
+With no hidden layer the network *is* linear regression (g the identity), logistic regression (g the sigmoid) or softmax
+regression (g the softmax). Initial weights: He W ~ N(0, 2/n_in), Glorot N(0, 2/(n_in + n_out)), LeCun N(0, 1/n_in).
+
+Sources: Rumelhart, Hinton & Williams 1986; Glorot & Bengio 2010; He et al. 2015; Klambauer et al. 2017 (SELU).
+Sibling: feed_forward.py (exactly one hidden layer).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from nnzoo.checks import Each, OneOf, Range, Real, Truth, Whole, either
+from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
+from nnzoo.networks.parts import DENSE_RANGES, OPTIONAL_INIT, TableInput, choose_init, dense_layer, layer_widths
+
+
+class DeepFeedForwardBody(nn.Module):
+    """hₗ = f(Wₗ hₗ₋₁ + bₗ) for every hidden layer: (n, n_features) to (n, width of the last layer)."""
+
+    def __init__(
+        self,
+        table: TableInput,
+        hidden_layer_sizes: Sequence[int],
+        *,
+        activation: str = "relu",
+        init: str | None = None,
+        normalization: str | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.hidden = nn.Sequential(
+            *(
+                dense_layer(
+                    n_in,
+                    n_out,
+                    activation=activation,
+                    init=init or choose_init(activation),
+                    normalization=normalization,
+                    dropout=dropout,
+                )
+                for n_in, n_out in layer_widths(table.n_out, hidden_layer_sizes)
+            )
+        )
+        self.n_out = hidden_layer_sizes[-1] if len(hidden_layer_sizes) else table.n_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the activations of the last hidden layer."""
+        return self.hidden(self.table(x))
+
+
+class DeepFeedForward(Encoder, Network):
+    """Feed-forward network with any number of hidden layers, trained by backpropagation.
+
+    h₀ = x, hₗ = f(Wₗ hₗ₋₁ + bₗ), o = g(W h_L + b). ``hidden_layer_sizes=()`` is linear, logistic or softmax regression.
+    Inputs are standardised with weighted means and deviations of the training rows (0/1 columns stay), regression
+    targets too; predictions come in the target's own unit.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    hidden_layer_sizes : sequence of int, default (256, 128)
+        Units of each hidden layer, from 1; may be empty.
+    activation : str, default "relu"
+        f: "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
+    init : None, "he", "glorot", "lecun" or "orthogonal", default None
+        Initial weights of the hidden layers; None follows the activation.
+    dropout : float, default 0.0
+        Share of hidden units left out at random in a training step.
+    normalization : None, "batch" or "layer", default None
+    optimizer : "auto", "adam", "adamw", "sgd" or "lbfgs", default "auto"
+        "auto": "adam" with hidden layers. Without one the loss is convex, and "lbfgs" goes to its bottom.
+    learning_rate : float, default 1e-3
+        Not used by "lbfgs".
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    warmup : float, default 0.0
+        Share of all steps in which the learning rate rises from zero.
+    average : bool, default False
+        Whether to keep a running mean of the weights (decay 0.99 a step) and to predict with it.
+    batch_size : int, default 256
+        Rows a step; up to this many rows a step takes all.
+    n_epochs : int, default 200
+        Passes through the training rows, at most.
+    early_stopping : bool or "auto", default "auto"
+        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
+        from 10,000 rows on, of which ``validation_fraction`` are then held out.
+    patience : int, default 20
+    validation_fraction : float, default 0.1
+    weight_decay : float or "auto", default "auto"
+        L2 penalty. "auto": 1e-4 with hidden layers, none without.
+    clip_norm : float or None, default None
+        Largest norm of the gradient.
+    class_weight : None, "balanced" or dict of label to weight
+    categorical_features : list of int or None
+        Columns that hold category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
+    device : "auto", "cpu", "cuda" or "mps", default "auto"
+    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+        "auto": float64 below 1,000 rows, else float32.
+    random_state : int, RandomState or None
+    verbose : int, default 0
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Standardised inputs (n, n_features) to scores (n, n_scores).
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+        A column a quantity, an entry an epoch.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+
+    References
+    ----------
+    Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
+    He, Zhang, Ren & Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from nnzoo import DeepFeedForward
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> linear = DeepFeedForward(hidden_layer_sizes=(), task="regression").fit(X, y)
+    >>> abs(linear.predict(X) - LinearRegression().fit(X, y).predict(X)).max() < 1e-4
+    True
+    """
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **TABLE_RANGES,
+        **GRADIENT_RANGES,
+        **DENSE_RANGES,
+        "hidden_layer_sizes": Each(Whole(1, 10**9), high=1000),
+        "init": OPTIONAL_INIT,
+        "optimizer": either(OneOf(("auto",)), GRADIENT_RANGES["optimizer"]),
+        "weight_decay": either(OneOf(("auto",)), GRADIENT_RANGES["weight_decay"]),
+        "warmup": Real(0.0, 1.0),
+        "average": Truth(),
+    }
+
+    def __init__(
+        self,
+        *,
+        task: str = "classification",
+        hidden_layer_sizes: Sequence[int] = (256, 128),
+        activation: str = "relu",
+        init: str | None = None,
+        dropout: float = 0.0,
+        normalization: str | None = None,
+        optimizer: str = "auto",
+        learning_rate: float = 1e-3,
+        schedule: str = "constant",
+        warmup: float = 0.0,
+        average: bool = False,
+        batch_size: int = 256,
+        n_epochs: int = 200,
+        early_stopping: bool | str = "auto",
+        patience: int = 20,
+        validation_fraction: float = 0.1,
+        weight_decay: float | str = "auto",
+        clip_norm: float | None = None,
+        class_weight: str | Mapping[object, float] | None = None,
+        categorical_features: Sequence[int] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.task = task
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.dropout = dropout
+        self.normalization = normalization
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.average = average
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.class_weight = class_weight
+        self.categorical_features = categorical_features
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
+        """Return the untrained body for a table of ``n_features`` columns."""
+        return DeepFeedForwardBody(
+            TableInput(n_features, n_codes),
+            self.hidden_layer_sizes,
+            activation=self.activation,
+            init=self.init,
+            normalization=self.normalization,
+            dropout=self.dropout,
+        )
+
+    def gradient_settings(self) -> dict[str, object]:
+        """Return how the weights move, with the two "auto" values decided."""
+        convex = len(self.hidden_layer_sizes) == 0
+        settings = super().gradient_settings()
+        if self.optimizer == "auto":
+            settings["optimizer"] = "lbfgs" if convex else "adam"
+        if self.weight_decay == "auto":
+            settings["weight_decay"] = 0.0 if convex else 1e-4
+        return settings | {"warmup": self.warmup, "average": self.average}

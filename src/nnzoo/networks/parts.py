@@ -1,0 +1,137 @@
+"""What several networks share: activations, initial weights, dense layers, the input of a table.
+
+Sources: Glorot & Bengio 2010 (Glorot), He et al. 2015 (He), LeCun et al. 1998 (LeCun), Saxe et al. 2014 (orthogonal).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.checks import OneOf, Range, Real, either
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "selu": nn.SELU,
+}
+"""Activations by name; leaky ReLU has slope 0.01 below zero, ELU has alpha 1."""
+
+INITS = ("he", "glorot", "lecun", "orthogonal")
+NORMALIZATIONS = ("batch", "layer")
+UNKNOWN_CODE_SHARE = 0.02
+"""Share of the codes of a training step that are replaced by 0, so that the unknown category is trained, too."""
+
+DENSE_RANGES: dict[str, Range] = {
+    "activation": OneOf(tuple(ACTIVATIONS)),
+    "dropout": Real(0.0, 0.99),
+    "normalization": OneOf((None, *NORMALIZATIONS)),
+}
+"""Ranges of the parameters that :func:`dense_layer` takes."""
+
+OPTIONAL_INIT = either(OneOf((None,)), OneOf(INITS))
+
+
+def choose_init(activation: str) -> str:
+    """Return the initial weights that suit an activation: He for the ReLU family, LeCun for SELU, else Glorot."""
+    if activation in ("relu", "leaky_relu", "elu", "gelu"):
+        return "he"
+    return "lecun" if activation == "selu" else "glorot"
+
+
+def initialize(layer: nn.Linear, init: str) -> nn.Linear:
+    """Draw the weights of a layer from N(0, v) and set its biases to zero; returns the layer.
+
+    The variance v is 2/n_in for "he", 2/(n_in + n_out) for "glorot" and 1/n_in for "lecun"; "orthogonal" draws a
+    matrix with orthonormal rows or columns.
+    """
+    n_out, n_in = layer.weight.shape
+    if init == "orthogonal":
+        nn.init.orthogonal_(layer.weight)
+    else:
+        variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init]
+        nn.init.normal_(layer.weight, std=math.sqrt(variance))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def dense_layer(
+    n_in: int, n_out: int, *, activation: str, init: str, normalization: str | None, dropout: float
+) -> nn.Sequential:
+    """Return h = f(Wx + b), shapes (n, n_in) to (n, n_out); torch stores W as (n_out, n_in).
+
+    Normalisation stands between the sum and the activation, dropout behind the activation.
+    """
+    parts: list[nn.Module] = [initialize(nn.Linear(n_in, n_out), init)]
+    if normalization == "batch":
+        parts.append(nn.BatchNorm1d(n_out))
+    elif normalization == "layer":
+        parts.append(nn.LayerNorm(n_out))
+    parts.append(ACTIVATIONS[activation]())
+    if dropout:
+        parts.append(nn.Dropout(dropout))
+    return nn.Sequential(*parts)
+
+
+def embedding_width(n_codes: int) -> int:
+    """Return how many numbers stand for one of ``n_codes`` categories: the root of the count, 2 to 32."""
+    return min(32, max(2, math.ceil(math.sqrt(n_codes))))
+
+
+class TableInput(nn.Module):
+    """The columns of a table as numbers: categories given by code become trained vectors, the rest stays.
+
+    Parameters
+    ----------
+    n_features : int
+        Columns that come in.
+    n_codes : mapping of int to int
+        Column index to number of codes; code 0 is the unknown category.
+
+    Attributes
+    ----------
+    n_out : int
+        Columns that go out: plain columns first, then one vector per category column.
+    """
+
+    def __init__(self, n_features: int, n_codes: Mapping[int, int]) -> None:
+        super().__init__()
+        self.code_columns = sorted(n_codes)
+        self.plain_columns = [column for column in range(n_features) if column not in n_codes]
+        self.embeddings = nn.ModuleList(
+            [nn.Embedding(n_codes[column], embedding_width(n_codes[column])) for column in self.code_columns]
+        )
+        for embedding in self.embeddings:
+            nn.init.normal_(embedding.weight, std=0.1)  # pyright: ignore[reportArgumentType]
+        self.n_out = len(self.plain_columns) + sum(embedding_width(n_codes[column]) for column in self.code_columns)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn (n, n_features) into (n, n_out)."""
+        if not self.code_columns:
+            return x
+        parts = [x[:, self.plain_columns]]
+        for column, embedding in zip(self.code_columns, self.embeddings, strict=True):
+            codes = x[:, column].long()
+            codes = codes * (codes < embedding.num_embeddings)
+            if self.training:
+                codes = codes * (torch.rand(codes.shape, device=codes.device) >= UNKNOWN_CODE_SHARE)
+            parts.append(embedding(codes))
+        return torch.cat(parts, dim=1)
+
+
+def layer_widths(n_in: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (n_in, n_out) of each layer of a stack.
+
+    Examples
+    --------
+    >>> layer_widths(4, (8, 3))
+    [(4, 8), (8, 3)]
+    """
+    widths = [n_in, *sizes]
+    return list(zip(widths[:-1], widths[1:], strict=True))

@@ -1,0 +1,259 @@
+"""Gradient descent on the loss of the head: the trainer of every network that does not bring a rule of its own."""
+
+import math
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.engine.batches import Batch
+from nnzoo.engine.device import Arithmetic
+from nnzoo.errors import ResourceError
+from nnzoo.training.loop import NotFinite
+from nnzoo.training.state import flatten_state, restore_state
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "lbfgs")
+SCHEDULES = ("constant", "cosine", "one_cycle")
+AVERAGE_DECAY = 0.99
+MEASURE_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """How the weights move; the names are the estimators' own parameters.
+
+    ``n_steps`` is how many steps the schedule is laid out for, ``warmup`` the share of them that the learning rate
+    takes to rise from zero.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip_norm: float | None = None
+    average: bool = False
+    n_steps: int = 1
+
+
+class GradientTrainer:
+    """Minimise the mean of ``row_loss(network(inputs), target)`` by one of torch's optimisers.
+
+    A step that would use a loss or gradient that is not finite raises :class:`NotFinite` before any weight moves. When
+    the device has no memory for a batch, the batch is worked through in halves, quarters, ... whose gradients add up to
+    the gradient of the whole.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Inputs to scores.
+    row_loss : callable
+        (scores, target) to the loss of each row (n,).
+    settings : GradientSettings
+    arithmetic : Arithmetic
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        row_loss: Callable[[Tensor, Tensor], Tensor],
+        settings: GradientSettings,
+        arithmetic: Arithmetic,
+    ) -> None:
+        self.network = network
+        self.row_loss = row_loss
+        self.settings = settings
+        self.arithmetic = arithmetic
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.average = deepcopy(network) if settings.average else None
+        self.finished = False
+        self._micro_batch: int | None = None
+        self._rate_factor = 1.0
+        self._start()
+
+    def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """Move the weights once; returns the loss of the batch before the move."""
+        self.network.train()
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            loss = self._line_search(batch, self.optimizer)
+        else:
+            loss = self._backward(batch)
+            self._check_and_clip(loss)
+            self.optimizer.step()
+        if self.settings.schedule != "constant" or self.settings.warmup:
+            self.scheduler.step()
+        if self.average is not None:
+            self._update_average(self.average)
+        return {"loss": loss}
+
+    def measure(self, batch: Batch) -> float:
+        """Return the mean loss of the rows without learning from them."""
+        network = self.network if self.average is None else self.average
+        network.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for start in range(0, len(batch), MEASURE_ROWS):
+                part = batch.take(slice(start, start + MEASURE_ROWS))
+                total += float(part.mean(self.row_loss(network(part.inputs), part.target))) * len(part)
+        return total / len(batch)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the live tensors that a prediction needs: the averaged ones where ``average`` is on."""
+        return (self.network if self.average is None else self.average).state_dict()
+
+    def state(self) -> tuple[Any, dict[str, Tensor]]:
+        """Return everything that the next step depends on, as JSON values and named tensors."""
+        return flatten_state(
+            {
+                "network": dict(self.network.state_dict()),
+                "average": None if self.average is None else dict(self.average.state_dict()),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": _plain(self.scheduler.state_dict()),
+                "micro_batch": self._micro_batch,
+                "rate_factor": self._rate_factor,
+                "finished": self.finished,
+            }
+        )
+
+    def load_state(self, values: Any, tensors: dict[str, Tensor]) -> None:
+        """Take over what :meth:`state` gave."""
+        state = restore_state(values, tensors)
+        self.network.load_state_dict(state["network"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self._micro_batch, self._rate_factor = state["micro_batch"], state["rate_factor"]
+        self.finished = state["finished"]
+        self._start()
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+    def restart(self, weights: dict[str, Tensor]) -> None:
+        """Go back to good weights with a tenth of the learning rate and no memory of past gradients."""
+        self.network.load_state_dict(weights)
+        if self.average is not None:
+            self.average.load_state_dict(weights)
+        self._rate_factor /= 10
+        self._start()
+
+    def _start(self) -> None:
+        rate = self.settings.learning_rate * self._rate_factor
+        self.optimizer = make_optimizer(self.settings.optimizer, self.parameters, rate, self.settings.weight_decay)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, partial(rate_factor, self.settings))
+
+    def _backward(self, batch: Batch) -> float:
+        """Leave the gradient of the batch in the parameters; returns its loss."""
+        while True:
+            size = self._micro_batch or len(batch)
+            try:
+                return self._accumulate(batch, size)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if size <= 1:
+                    raise ResourceError(
+                        "Training needs memory for one row at a time; not even that is left.",
+                        "Use a smaller network or a machine with more memory.",
+                    ) from error
+                self._micro_batch = math.ceil(size / 2)
+
+    def _accumulate(self, batch: Batch, size: int) -> float:
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for start in range(0, len(batch), size):
+            part = batch if size >= len(batch) else batch.take(slice(start, start + size))
+            loss = self._loss(part) * (len(part) / len(batch))
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _loss(self, batch: Batch) -> Tensor:
+        if not self.arithmetic.autocast:
+            return batch.mean(self.row_loss(self.network(batch.inputs), batch.target))
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16):
+            scores = self.network(batch.inputs)
+        return batch.mean(self.row_loss(scores.float(), batch.target))
+
+    def _check_and_clip(self, loss: float) -> None:
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(loss) or not math.isfinite(norm.item()):
+            raise NotFinite(loss=loss, gradient_norm=norm.item())
+        if self.settings.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
+
+    def _line_search(self, batch: Batch, optimizer: torch.optim.LBFGS) -> float:
+        """Run one L-BFGS step; the penalty stands in the loss, because the line search must see what it descends."""
+        before = [p.detach().clone() for p in self.parameters]
+        decay = self.settings.weight_decay
+
+        def closure() -> float:
+            loss = self._backward(batch)
+            if decay:
+                loss += 0.5 * decay * sum(float(p.detach().square().sum()) for p in self.parameters)
+                for p in self.parameters:
+                    if p.grad is not None:
+                        p.grad.add_(p.detach(), alpha=decay)
+            return loss
+
+        loss = float(optimizer.step(closure))  # pyright: ignore[reportArgumentType]
+        if not all(math.isfinite(float(p.detach().sum())) for p in self.parameters) or not math.isfinite(loss):
+            raise NotFinite(loss=loss, gradient_norm=math.nan)
+        self.finished = all(torch.equal(old, new) for old, new in zip(before, self.parameters, strict=True))
+        return loss
+
+    def _update_average(self, average: nn.Module) -> None:
+        with torch.no_grad():
+            live = self.network.state_dict()
+            for name, mean in average.state_dict().items():
+                if mean.is_floating_point():
+                    mean.lerp_(live[name], 1 - AVERAGE_DECAY)
+                else:
+                    mean.copy_(live[name])
+
+
+def make_optimizer(name: str, parameters: Iterable[nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
+    """Return one of torch's optimisers; sgd has momentum 0.9 (Nesterov), lbfgs searches by the strong Wolfe rule."""
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
+    if name == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    if name == "lbfgs":
+        return torch.optim.LBFGS(
+            parameters, lr=1.0, max_iter=20, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+        )
+    return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+
+
+def rate_factor(settings: GradientSettings, step: int) -> float:
+    """Return the share of the learning rate at a step: a pure function of the step, so nothing else need be stored.
+
+    constant is 1; cosine falls from 1 to 0 along half a cosine; one_cycle rises along half a cosine from 1/25 to 1 in
+    the first 30 % of the steps and falls to 1e-4 of that start (Smith & Topin 2017, with torch's OneCycleLR figures).
+    """
+    done = min(step / max(settings.n_steps, 1), 1.0)
+    warm = min((step + 1) / (settings.warmup * settings.n_steps), 1.0) if settings.warmup else 1.0
+    if settings.schedule == "cosine":
+        return warm * _half_cosine(1.0, 0.0, done)
+    if settings.schedule == "one_cycle":
+        low = 1 / 25
+        return warm * (
+            _half_cosine(low, 1.0, done / 0.3) if done < 0.3 else _half_cosine(1.0, low / 1e4, (done - 0.3) / 0.7)
+        )
+    return warm
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _plain(scheduler_state: dict[str, Any]) -> dict[str, Any]:
+    """Leave the schedule's function out of its state: it follows from the settings."""
+    return {name: value for name, value in scheduler_state.items() if name != "lr_lambdas"} | {"lr_lambdas": [None]}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
