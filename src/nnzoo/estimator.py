@@ -25,6 +25,7 @@ from nnzoo.engine.batches import Batch, count_batches
 from nnzoo.engine.device import (
     DEVICE_NAMES,
     PRECISIONS,
+    Arithmetic,
     check_memory,
     choose_arithmetic,
     choose_device,
@@ -37,7 +38,7 @@ from nnzoo.errors import DataError, UsageError
 from nnzoo.heads import HEADS, TASKS
 from nnzoo.targets import Target, read_target
 from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
-from nnzoo.training.loop import Loop, LoopSettings, Outcome, Run, Trainer
+from nnzoo.training.loop import Loop, LoopSettings, Run, Trainer
 
 TABLE_RANGES: dict[str, Range] = {
     "task": OneOf(TASKS),
@@ -101,7 +102,7 @@ class FittedState:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """Checked rows: X (n, d), y and weights (n,) or None."""
 
     X: np.ndarray
@@ -113,11 +114,17 @@ def _classifies(network: "Network") -> bool:
     return network.task == "classification"
 
 
+def _gives_probabilities(network: "Network") -> bool:
+    return _classifies(network) and network.gives_probabilities
+
+
 class Network(BaseEstimator):
     """Base of the networks that read tables and learn from a target."""
 
     ranges: ClassVar[Mapping[str, Range]]
     task: str
+    accepts_sparse: ClassVar[bool] = False
+    gives_probabilities: ClassVar[bool] = True
 
     def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
         """Return the untrained body: (n, n_features) to (n, body.n_out)."""
@@ -165,22 +172,23 @@ class Network(BaseEstimator):
     def fit_run(
         self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any, Any] | None = None
     ) -> Self:
-        """Train within a run (time limit, checkpoints, resume); an interruption is noted in ``stopped_``, not raised."""
+        """Train within a run (time limit, checkpoints, resume); ``stopped_`` notes an interruption, none is raised."""
         check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
         rows = self._check_rows(X, y, sample_weight, reset=True)
         seed = self._draw_seed()
         target = read_target(type(self).__name__, self.task, rows.y, rows.weight)
         train, valid = self._choose_validation(rows, validation, target, seed)
-        settings = self.loop_settings(len(train.X), seed, with_validation=valid is not None)
+        settings = self.loop_settings(train.X.shape[0], seed, with_validation=valid is not None)
         self._start(train, target, seed)
-        trainer = self.learn(self.network_, settings.n_epochs * count_batches(len(train.X), settings.batch_size))
+        n_rows = train.X.shape[0]
+        trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
         with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
             batch = self._to_batch(train)
             outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
         self.network_.load_state_dict(outcome.weights)
         self.history_, self.stopped_ = outcome.history, outcome.stopped
         self.n_iter_, self.best_epoch_, self.best_by_ = outcome.n_epochs, outcome.best_epoch, outcome.best_by
-        self._trainer = None
+        self.trainer_ = None
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -196,27 +204,27 @@ class Network(BaseEstimator):
             All labels that will ever come; taken from the first y if left out.
         sample_weight : array of shape (n_samples,), optional
         """
-        first = getattr(self, "_trainer", None) is None
+        first = not hasattr(self, "network_")
         if first:
             check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if first:
-            seen = rows.y if classes is None else np.concatenate([np.asarray(classes), rows.y])
-            target = read_target(type(self).__name__, self.task, seen, None if classes is not None else rows.weight)
-            self._seed = self._draw_seed()
-            self._start(rows, target, self._seed)
-            self._trainer = self.learn(self.network_, self.get_params()["n_epochs"])
-            self.history_, self.n_iter_, self.best_epoch_, self.best_by_ = {}, 0, 0, "last"
-        seed = derive_seed(self._seed, *TRAINING_SEED, self.n_iter_) % 2**32
+            seen, weight = (rows.y, rows.weight) if classes is None else (np.asarray(classes), None)
+            self._start(rows, read_target(type(self).__name__, self.task, seen, weight), self._draw_seed())
+            self.history_, self.n_iter_, self.trainer_ = {}, 0, None
+        if self.trainer_ is None:
+            self.trainer_ = self.learn(self.network_, rows.X.shape[0], self.get_params()["n_epochs"])
+        seed = derive_seed(self._draw_seed(), *TRAINING_SEED, self.n_iter_) % 2**32
         settings = replace(
-            self.loop_settings(len(rows.X), seed, with_validation=False), n_epochs=1, keep="last", patience=None
+            self.loop_settings(rows.X.shape[0], seed, with_validation=False), n_epochs=1, keep="last", patience=None
         )
         with isolated_random_state(seed, self._device):
-            outcome = Loop(self._trainer, self._to_batch(rows), None, settings, Run())()
-        for name, column in outcome.history.items():
-            self.history_.setdefault(name, []).extend(column)
+            outcome = Loop(self.trainer_, self._to_batch(rows), None, settings, Run())()
+        self.network_.load_state_dict(outcome.weights)
         self.n_iter_ += 1
-        self.best_epoch_, self.stopped_ = self.n_iter_, outcome.stopped
+        for name, column in (outcome.history | {"epoch": [float(self.n_iter_)]}).items():
+            self.history_.setdefault(name, []).extend(column)
+        self.best_epoch_, self.best_by_, self.stopped_ = self.n_iter_, "last", outcome.stopped
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -230,12 +238,16 @@ class Network(BaseEstimator):
         scores = self._scores(X)
         return scores[:, 0] if self.target_.head.kind == "binary" else scores
 
-    @available_if(_classifies)
+    @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, n_classes), columns in the order of ``classes_``, or (n, n_labels)."""
-        scores = torch.from_numpy(self._scores(X))
-        probability = self.target_.head.activation(scores).numpy()
-        return np.hstack([1 - probability, probability]) if self.target_.head.kind == "binary" else probability
+        return self._probabilities(self._scores(X))
+
+    def predict_rows(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return predictions and, where the network gives them, probabilities, from one forward pass."""
+        scores = self._scores(X)
+        probability = self._probabilities(scores) if _gives_probabilities(self) else None
+        return self.target_.labels_or_values(scores), probability
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy (the share of rows with all labels right), or R² for regression."""
@@ -254,15 +266,16 @@ class Network(BaseEstimator):
         own = self.get_params(deep=False)
         return {name: own[name] for name in ("optimizer", "learning_rate", "weight_decay", "schedule", "clip_norm")}
 
-    def learn(self, network: nn.Module, n_steps: int) -> Trainer:
-        """Return the learning rule: gradient descent on the loss of the head."""
+    def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+        """Return the learning rule for so many rows and planned steps: gradient descent on the loss of the head."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
-        return GradientTrainer(network, self.target_.head.row_loss, settings, self._arithmetic)
+        return GradientTrainer(network, self.target_.head.row_loss, settings, Arithmetic.named(self.arithmetic_))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
+        tags.input_tags.sparse = self.accepts_sparse
         if _classifies(self):
             tags.estimator_type = "classifier"
             tags.classifier_tags = ClassifierTags(multi_label=True)
@@ -312,13 +325,15 @@ class Network(BaseEstimator):
     def restore(self, state: FittedState) -> Self:
         """Take over a stored state; the counterpart of :meth:`fitted_state`."""
         sizes, tensors = state.sizes, state.tensors
-        with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
             network = self._bare_network(sizes)
         prefix = "network."
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
-        network.load_state_dict(weights)
-        self.network_ = network.to(choose_device(self.get_params()["device"]))
+        network.load_state_dict(weights, assign=True)
+        self.network_ = network.to(choose_device(self.get_params().get("device", "cpu")))
         self.n_features_in_ = sizes["n_features"]
+        if sizes["feature_names"] is not None:
+            self.feature_names_in_ = np.array(sizes["feature_names"], dtype=object)
         self.n_codes_ = {column: n for column, n in sizes["n_codes"]}
         self.standard_ = Standardizer(tensors["input.mean"], tensors["input.scale"])
         standard = Standardizer(tensors["target.mean"], tensors["target.scale"])
@@ -326,6 +341,7 @@ class Network(BaseEstimator):
         self.target_ = Target(head, state.classes, sizes["n_targets"], sizes["flat"], standard)
         if state.classes is not None:
             self.classes_ = state.classes
+        self.trainer_ = None
         self.arithmetic_, self.stopped_ = sizes["arithmetic"], sizes["stopped"]
         self.n_iter_, self.best_epoch_, self.best_by_ = sizes["n_iter"], sizes["best_epoch"], sizes["best_by"]
         self.history_ = {n.removeprefix("history."): a.tolist() for n, a in tensors.items() if n.startswith("history.")}
@@ -337,17 +353,25 @@ class Network(BaseEstimator):
         state = self.get_params()["random_state"]
         return int(state) if isinstance(state, int | np.integer) else int(check_random_state(state).randint(2**31 - 1))
 
-    def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> _Rows:
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
         """Check rows as scikit-learn does, drop those of weight 0, and scale the weights to mean 1."""
         X, y = validate_data(
-            self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=not _classifies(self), order="C"
+            self,
+            X,
+            y,
+            reset=reset,
+            dtype=np.float64,
+            multi_output=True,
+            y_numeric=not _classifies(self),
+            order="C",
+            accept_sparse="csr" if self.accepts_sparse else False,
         )
         y = np.asarray(y)
         if _classifies(self) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        class_weight = self.get_params()["class_weight"] if _classifies(self) else None
+        class_weight = self.get_params().get("class_weight") if _classifies(self) else None
         if sample_weight is None and class_weight is None:
-            return _Rows(X, y, None)
+            return Rows(X, y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if class_weight is not None:
             weight = weight * compute_sample_weight(class_weight, y)
@@ -356,49 +380,53 @@ class Network(BaseEstimator):
             raise DataError(
                 f"{type(self).__name__} needs a row of weight above 0; all weights are 0.", "Check sample_weight."
             )
-        return _Rows(X[kept], y[kept], weight[kept] / weight[kept].mean())
+        return Rows(X[kept], y[kept], weight[kept] / weight[kept].mean())
 
     def _choose_validation(
-        self, rows: _Rows, given: tuple[Any, Any, Any] | None, target: Target, seed: int
-    ) -> tuple[_Rows, _Rows | None]:
+        self, rows: Rows, given: tuple[Any, Any, Any] | None, target: Target, seed: int
+    ) -> tuple[Rows, Rows | None]:
         """Return training and validation rows: those given, some held out, or none."""
         if given is not None:
             return rows, self._check_rows(*given, reset=False)
         own = self.get_params(deep=False)
-        from_rows = own["early_stopping"] == "auto" and len(rows.X) >= EARLY_STOPPING_FROM_ROWS
-        if not (own["early_stopping"] is True or from_rows) or len(rows.X) < 2:
+        from_rows = own["early_stopping"] == "auto" and rows.X.shape[0] >= EARLY_STOPPING_FROM_ROWS
+        if not (own["early_stopping"] is True or from_rows) or rows.X.shape[0] < 2:
             return rows, None
         strata = rows.y if target.head.kind in ("binary", "multiclass") else None
         if strata is not None and np.unique(strata, return_counts=True)[1].min() < 2:
             strata = None
         train, valid = train_test_split(
-            np.arange(len(rows.X)), test_size=own["validation_fraction"], random_state=seed % 2**32, stratify=strata
+            np.arange(rows.X.shape[0]), test_size=own["validation_fraction"], random_state=seed % 2**32, stratify=strata
         )
         return _part(rows, np.sort(train)), _part(rows, np.sort(valid))
 
-    def _start(self, train: _Rows, target: Target, seed: int) -> None:
+    def _start(self, train: Rows, target: Target, seed: int) -> None:
         """Decide what follows from the training rows (scaling, arithmetic, shapes) and draw the first weights."""
         own = self.get_params(deep=False)
         self.target_ = target
         if target.classes is not None:
             self.classes_ = target.classes
-        self.n_codes_ = _count_codes(type(self).__name__, train.X, own["categorical_features"])
+        self.n_codes_ = _count_codes(type(self).__name__, train.X, own.get("categorical_features"))
         self.standard_ = self.standardize(train.X, train.weight)
-        self._device = choose_device(own["device"])
-        self._arithmetic = choose_arithmetic(own["precision"], len(train.X), self._device)
-        self.arithmetic_ = str(self._arithmetic)
+        device = choose_device(own.get("device", "cpu"))
+        arithmetic = choose_arithmetic(own.get("precision", "float64"), train.X.shape[0], device)
+        self.arithmetic_ = str(arithmetic)
         sizes = self._sizes()
         with torch.device("meta"):
             n_weights = sum(tensor.numel() for tensor in self._bare_network(sizes).state_dict().values())
-        needed = (COPIES_WHILE_TRAINING * n_weights + train.X.size) * self._arithmetic.dtype.itemsize
+        needed = (COPIES_WHILE_TRAINING * n_weights + train.X.size) * arithmetic.dtype.itemsize
         check_memory(
-            f"{type(self).__name__} with {n_weights:,} weights and {len(train.X):,} rows",
+            f"{type(self).__name__} with {n_weights:,} weights and {train.X.shape[0]:,} rows",
             needed,
-            self._device,
+            device,
             "Take fewer units, fewer rows or a larger machine.",
         )
-        with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), self._device):
-            self.network_ = self._bare_network(sizes).to(self._device)
+        with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), device):
+            self.network_ = self._bare_network(sizes).to(device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network_.head.weight.device
 
     def standardize(self, X: np.ndarray, weight: np.ndarray | None) -> Standardizer:
         """Return the scaling of the inputs: mean 0 and deviation 1 of the weighted training rows."""
@@ -406,8 +434,10 @@ class Network(BaseEstimator):
 
     def _sizes(self) -> dict[str, Any]:
         target = self.target_
+        names = getattr(self, "feature_names_in_", None)
         return {
             "n_features": self.n_features_in_,
+            "feature_names": None if names is None else [str(name) for name in names],
             "n_codes": [[column, n] for column, n in sorted(self.n_codes_.items())],
             "head": target.head.kind,
             "n_targets": target.n_targets,
@@ -428,7 +458,7 @@ class Network(BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         return torch.from_numpy(self.standard_.apply(X, numpy_type, names)).to(weight.device)
 
-    def _to_batch(self, rows: _Rows) -> Batch:
+    def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
         dtype = self.network_.head.weight.dtype
         target = torch.from_numpy(self.target_.code(rows.y)).to(self._device)
@@ -441,6 +471,10 @@ class Network(BaseEstimator):
     def _check_inputs(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
         return self._to_inputs(validate_data(self, X, reset=False, dtype=np.float64, order="C"))
+
+    def _probabilities(self, scores: np.ndarray) -> np.ndarray:
+        probability = self.target_.head.activation(torch.from_numpy(scores)).numpy()
+        return np.hstack([1 - probability, probability]) if self.target_.head.kind == "binary" else probability
 
     def _scores(self, X: Any) -> np.ndarray:
         """Return the scores of every row, float64 (n, n_scores)."""
@@ -461,8 +495,8 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return int(self.network_.body.n_out)
 
 
-def _part(rows: _Rows, index: np.ndarray) -> _Rows:
-    return _Rows(rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
+def _part(rows: Rows, index: np.ndarray) -> Rows:
+    return Rows(rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
 
 
 def _count_codes(owner: str, X: np.ndarray, columns: Sequence[int] | None) -> dict[int, int]:
@@ -478,7 +512,7 @@ def _count_codes(owner: str, X: np.ndarray, columns: Sequence[int] | None) -> di
         if np.any(codes < 0) or np.any(codes != np.floor(codes)) or np.any(codes > MAX_CODE):
             raise DataError(
                 f"{owner}: column {column} needs category codes 0, 1, 2, ... up to {MAX_CODE:,}; got other numbers.",
-                "Code the categories with scikit-learn's OrdinalEncoder, or leave the column out of categorical_features.",
+                "Code them with scikit-learn's OrdinalEncoder, or leave the column out of categorical_features.",
             )
         counts[int(column)] = int(codes.max()) + 1
     return counts

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 TASKS = ("classification", "regression")
 
@@ -61,11 +61,11 @@ def _squared_error(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def _cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
-    return F.cross_entropy(scores, target, reduction="none")
+    return functional.cross_entropy(scores, target, reduction="none")
 
 
 def _binary_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(scores, target, reduction="none").mean(dim=1)
+    return functional.binary_cross_entropy_with_logits(scores, target, reduction="none").mean(dim=1)
 
 
 HEADS = {

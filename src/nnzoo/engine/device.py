@@ -31,6 +31,11 @@ class Arithmetic:
     dtype: torch.dtype
     autocast: bool = False
 
+    @classmethod
+    def named(cls, name: str) -> "Arithmetic":
+        """Return the arithmetic that ``str`` gives this name: "float64", "float32" or "bfloat16"."""
+        return cls(torch.float64 if name == "float64" else torch.float32, autocast=name == "bfloat16")
+
     def __str__(self) -> str:
         return "bfloat16" if self.autocast else str(self.dtype).removeprefix("torch.")
 
@@ -59,9 +64,7 @@ def choose_arithmetic(precision: str, n_rows: int, device: torch.device) -> Arit
     """
     if precision == "auto":
         precision = "float64" if n_rows < FLOAT64_BELOW_ROWS and device.type != "mps" else "float32"
-    if precision == "bfloat16":
-        return Arithmetic(torch.float32, autocast=True)
-    return Arithmetic(torch.float64 if precision == "float64" else torch.float32)
+    return Arithmetic.named(precision)
 
 
 def available_memory(device: torch.device) -> int:

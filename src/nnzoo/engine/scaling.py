@@ -62,7 +62,7 @@ class Standardizer:
                 columns = np.flatnonzero(too_large)
                 called = [list(names)[c] for c in columns] if names is not None else columns
                 raise DataError(
-                    f"X needs values that fit into float32 after standardisation; too large in column {listing(called)}.",
+                    f"X needs values that fit into float32 once standardised; too large in column {listing(called)}.",
                     "Remove the extreme rows or take the logarithm of the column.",
                 )
         return Z.astype(dtype)

@@ -5,6 +5,7 @@ Sources: Glorot & Bengio 2010 (Glorot), He et al. 2015 (He), LeCun et al. 1998 (
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -133,5 +134,4 @@ def layer_widths(n_in: int, sizes: Sequence[int]) -> list[tuple[int, int]]:
     >>> layer_widths(4, (8, 3))
     [(4, 8), (8, 3)]
     """
-    widths = [n_in, *sizes]
-    return list(zip(widths[:-1], widths[1:], strict=True))
+    return list(pairwise([n_in, *sizes]))

@@ -26,8 +26,6 @@ from nnzoo.training.signals import StopSignals
 MAX_RETRIES = 2
 FIRST_CHECKPOINT_SECONDS = 5.0
 CHECKPOINT_SHARE = 0.05
-IMPROVEMENT = 1e-5
-"""A loss counts as better for ``patience`` when it falls by more than this share of itself."""
 
 
 class NotFinite(ArithmeticError):
@@ -87,6 +85,8 @@ class LoopSettings:
         Epochs without a better loss after which training stops; None trains all epochs.
     shuffle : bool
         Whether every epoch takes the rows in a new order.
+    tolerance : float
+        For ``patience`` a loss is better when it falls by more than this share of itself.
     keep : "best" or "last"
         Which weights the run gives: those of the best epoch, or those of the last.
     """
@@ -95,6 +95,7 @@ class LoopSettings:
     batch_size: int
     seed: int
     patience: int | None = None
+    tolerance: float = 1e-5
     shuffle: bool = True
     keep: str = "best"
 
@@ -258,7 +259,9 @@ class Loop:
         if loss < place.best_loss or not self.best:
             place.best_loss, place.best_epoch = loss, place.epoch
             self.best = {name: tensor.detach().clone() for name, tensor in self.trainer.weights().items()}
-        if loss < place.waiting_from - IMPROVEMENT * abs(place.waiting_from) or math.isinf(place.waiting_from):
+        if loss < place.waiting_from - self.settings.tolerance * abs(place.waiting_from) or math.isinf(
+            place.waiting_from
+        ):
             place.waiting_from, place.waited = loss, 0
         else:
             place.waited += 1
@@ -282,7 +285,7 @@ class Loop:
             ) from error
         place.retries += 1
         warnings.warn(
-            f"epoch {place.epoch + 1}: {error}; training goes on from the best weights with a tenth of the learning rate",
+            f"epoch {place.epoch + 1}: {error}; training goes on from the best weights at a tenth of the learning rate",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -5,31 +5,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_TENSOR = "tensor:"
+_TENSOR, _NUMBERED = "tensor:", "numbered"
 
 
 def flatten_state(state: object, name: str = "") -> tuple[Any, dict[str, Tensor]]:
     """Split a nested state (dicts, lists, numbers, strings, None, tensors) into JSON values and named tensors.
 
-    A tensor leaves the text ``"tensor:<name>"`` behind; a dict becomes a list of [key, value] pairs, because the keys
-    of an optimiser's state are whole numbers, which JSON does not have as keys.
+    A tensor leaves the text ``"tensor:<name>"`` behind. The keys of an optimiser's state are whole numbers, which JSON
+    does not have as keys: such a dict is marked as ``{"numbered": {...}}``.
 
     Examples
     --------
     >>> values, tensors = flatten_state({"step": torch.tensor(3.0), "lr": 0.1})
     >>> values, list(tensors)
-    ({'pairs': [['step', 'tensor:.step'], ['lr', 0.1]]}, ['.step'])
+    ({'step': 'tensor:.step', 'lr': 0.1}, ['.step'])
     """
     if isinstance(state, Tensor):
         return _TENSOR + name, {name: state}
     parts: dict[str, Tensor] = {}
     if isinstance(state, dict):
-        pairs = []
+        entries = {}
         for key, value in state.items():
-            json_value, found = flatten_state(value, f"{name}.{key}")
-            pairs.append([key, json_value])
+            entries[str(key)], found = flatten_state(value, f"{name}.{key}")
             parts |= found
-        return {"pairs": pairs}, parts
+        return ({_NUMBERED: entries} if any(isinstance(key, int) for key in state) else entries), parts
     if isinstance(state, list | tuple):
         items = []
         for number, value in enumerate(state):
@@ -47,7 +46,9 @@ def flatten_state(state: object, name: str = "") -> tuple[Any, dict[str, Tensor]
 def restore_state(values: Any, tensors: dict[str, Tensor]) -> Any:
     """Put the nested state of :func:`flatten_state` together again."""
     if isinstance(values, dict):
-        return {key: restore_state(value, tensors) for key, value in values["pairs"]}
+        if list(values) == [_NUMBERED]:
+            return {int(key): restore_state(value, tensors) for key, value in values[_NUMBERED].items()}
+        return {key: restore_state(value, tensors) for key, value in values.items()}
     if isinstance(values, list):
         return [restore_state(value, tensors) for value in values]
     if isinstance(values, str) and values.startswith(_TENSOR):

@@ -1,0 +1,204 @@
+"""What ``load`` gives: the rows with their columns, task, split and findings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from nnzoo.data import stored, summary
+from nnzoo.data.checkup import Finding
+from nnzoo.data.kinds import Column
+from nnzoo.data.rawtable import Reject
+from nnzoo.data.roles import TASKS, Roles
+from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows of the data.
+
+    Attributes
+    ----------
+    name : str
+        "train", "valid", "test" or "all".
+    frame : polars.DataFrame
+        The parsed rows, with all columns that were read.
+    rows : ndarray of int64, shape (n_rows,)
+        Number of every row in the source, counted from 1.
+    """
+
+    name: str
+    frame: pl.DataFrame
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """A table that is read, understood, checked and split. ``print(data)`` says all that was inferred.
+
+    Attributes
+    ----------
+    frame : polars.DataFrame
+        The parsed rows: numbers in Float64, truth values in Boolean, times in Datetime (UTC), all else in String.
+    rows : ndarray of int64, shape (n_rows,)
+        Number of every row in the source, counted from 1; a gap is a row that was left out.
+    roles : Roles
+        Which column plays which part.
+    task : str or None
+        "classification", "regression", or None without a target.
+    why_task : str
+        The reason for the task in words.
+    several_labels : bool
+        The target holds label sets, joined by ``|``.
+    part : ndarray of int8, shape (n_rows,)
+        0 train, 1 valid, 2 test.
+    how_split : str
+        The rule of the split in words.
+    origin, fingerprint : str
+        Name of the source, and SHA-256 of its content.
+    findings : list of Finding
+        What the check-up found, warnings first.
+    rejects : list of Reject
+        Rows that were left out, and why.
+    n_coerced : dict
+        Column to the number of cells that did not fit and count as missing.
+    extra : tuple of str
+        Columns that came but are not known; only with ``load_like``.
+    coerce : bool
+        Whether cells that do not fit count as missing.
+    seed : int
+        Seed of the split.
+    """
+
+    frame: pl.DataFrame
+    rows: np.ndarray
+    roles: Roles
+    task: str | None
+    why_task: str
+    several_labels: bool
+    part: np.ndarray
+    how_split: str
+    origin: str
+    fingerprint: str
+    findings: list[Finding]
+    rejects: list[Reject] = field(default_factory=list)
+    n_coerced: dict[str, int] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+    coerce: bool = False
+    seed: int = 0
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The input columns, in the order of the source."""
+        return self.roles.inputs
+
+    @property
+    def target(self) -> str | None:
+        """Name of the target column."""
+        return self.roles.target.name if self.roles.target else None
+
+    @property
+    def target_column(self) -> Column | None:
+        """The target column."""
+        return self.roles.target
+
+    @property
+    def id_column(self) -> str | None:
+        """Name of the column that names the rows."""
+        return self.roles.id_column
+
+    @property
+    def group(self) -> str | None:
+        """Name of the column whose equal values stay in one part."""
+        return self.roles.group
+
+    @property
+    def time(self) -> str | None:
+        """Name of the column by which the rows are split."""
+        return self.roles.time
+
+    @cached_property
+    def train(self) -> Part:
+        """The rows that the network learns from."""
+        return self._rows_of(TRAIN)
+
+    @cached_property
+    def valid(self) -> Part:
+        """The rows that choose the best weights."""
+        return self._rows_of(VALID)
+
+    @cached_property
+    def test(self) -> Part:
+        """The rows that nothing sees before the evaluation."""
+        return self._rows_of(TEST)
+
+    @property
+    def all(self) -> Part:
+        """All rows, in the order of the source."""
+        return Part("all", self.frame, self.rows)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What ``load_like`` needs to read another source the same way, as plain JSON."""
+        return {
+            "columns": [column.to_json() for column in self.roles.columns],
+            "target": self.roles.target.to_json() if self.roles.target else None,
+            "task": self.task,
+            "why_task": self.why_task,
+            "several_labels": self.several_labels,
+            "group": self.group,
+            "time": self.time,
+            "id_column": self.id_column,
+            "ignored": list(self.roles.ignored),
+            "coerce": self.coerce,
+            "seed": self.seed,
+            "fingerprint": self.fingerprint,
+        }
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<Data: {len(self):,} rows of {self.origin}, target {self.target!r}>"
+
+    def __str__(self) -> str:
+        return summary.to_text(summary.describe(self))
+
+    def _repr_html_(self) -> str:
+        return summary.to_html(summary.describe(self))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that ``print`` says as plain JSON, the rows themselves left out."""
+        return summary.describe(self)
+
+    def _rows_of(self, part: int) -> Part:
+        chosen = self.part == part
+        return Part(PART_NAMES[part], self.frame.filter(pl.Series(chosen)), self.rows[chosen])
+
+
+def from_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Roles]:
+    """Return what ``Data.settings`` gave, checked, and the roles in it; raise ModelFileError on anything else."""
+
+    def is_name(value: object) -> bool:
+        return value is None or stored.is_text(value)
+
+    checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target"), stored.anything)
+    checks |= dict.fromkeys(("task", "group", "time", "id_column"), is_name)
+    checks |= dict.fromkeys(("several_labels", "coerce"), stored.is_truth)
+    checks |= {"why_task": stored.is_text, "fingerprint": stored.is_text, "ignored": stored.is_texts}
+    state = stored.record(dict(settings), "settings", checks | {"seed": stored.whole(0, MAX_SEED)})
+    columns = tuple(Column.from_json(item) for item in stored.items(state["columns"], "settings"))
+    target = None if state["target"] is None else Column.from_json(state["target"])
+    named = [state[role] for role in ("group", "time", "id_column") if state[role] is not None]
+    if not set(named) <= {column.name for column in columns} or state["task"] not in (None, *TASKS):
+        raise stored.refuse("settings", "roles of known columns and a known task", "others")
+    group, time, id_column = (state[role] for role in ("group", "time", "id_column"))
+    return state, Roles(columns, target, group, time, id_column, tuple(state["ignored"]))

@@ -1,0 +1,153 @@
+"""What was inferred about the data, in words: as plain JSON, for the terminal and for a notebook."""
+
+import html
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnzoo.data.kinds import Column
+from nnzoo.data.roles import NO_INPUT
+from nnzoo.data.splits import PART_NAMES
+from nnzoo.errors import listing, quote
+
+if TYPE_CHECKING:
+    from nnzoo.data.loaded import Data
+
+WIDTH = 110
+MAX_COLUMNS = 60
+MAX_REJECTS = 100
+LONGEST_NAME = 32
+
+
+def describe(data: "Data") -> dict[str, Any]:
+    """Return all that was inferred as plain JSON, names as they are in the source."""
+    columns = [*data.roles.columns, *([data.roles.target] if data.roles.target else [])]
+    sizes = np.bincount(data.part, minlength=3).tolist()
+    return {
+        "origin": data.origin,
+        "fingerprint": data.fingerprint,
+        "n_rows": len(data),
+        "columns": [_column(data, column) for column in columns],
+        "ignored": list(data.roles.ignored),
+        "extra": list(data.extra),
+        "target": data.target,
+        "task": data.task,
+        "why_task": data.why_task,
+        "several_labels": data.several_labels,
+        "split": {"how": data.how_split, "seed": data.seed} | dict(zip(PART_NAMES, sizes, strict=True)),
+        "findings": [finding.to_json() for finding in data.findings],
+        "n_rejects": len(data.rejects),
+        "rejects": [vars(reject) for reject in data.rejects[:MAX_REJECTS]],
+        "n_coerced": dict(data.n_coerced),
+    }
+
+
+def to_text(told: dict[str, Any]) -> str:
+    """Return the summary for a terminal, at most 110 characters wide."""
+    lines = [_title(told)]
+    for head, words in _facts(told):
+        lines += _wrapped(f"{head:<8}", words)
+    lines += ["", *_column_lines(told["columns"])]
+    if told["findings"]:
+        lines += ["", "Check-up"]
+    for finding in told["findings"]:
+        mark = "! " if finding["level"] == "warning" else "- "
+        lines += _wrapped(mark, f"{finding['message']} {finding['hint']}".rstrip())
+    if not told["findings"]:
+        lines += ["", "Check-up: nothing found."]
+    return "\n".join(lines)
+
+
+def to_html(told: dict[str, Any]) -> str:
+    """Return the summary for a notebook; everything from the source is escaped."""
+    facts = "".join(f"<dt>{head}</dt><dd>{html.escape(words)}</dd>" for head, words in _facts(told))
+    head = "".join(f"<th>{name}</th>" for name in ("column", "kind", "role", "why"))
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in _cells(told["columns"])
+    )
+    findings = "".join(
+        f"<li><b>{finding['level']}</b>: {html.escape(finding['message'])} {html.escape(finding['hint'])}</li>"
+        for finding in told["findings"]
+    )
+    return (
+        f"<div><b>{html.escape(_title(told))}</b><dl>{facts}</dl>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>Check-up</p><ul>{findings or '<li>nothing found</li>'}</ul></div>"
+    )
+
+
+def _column(data: "Data", column: Column) -> dict[str, Any]:
+    n_missing = data.frame[column.name].null_count() if column.name in data.frame.columns else 0
+    return {
+        "name": column.name,
+        "kind": column.kind,
+        "role": _role(data, column),
+        "why": column.why,
+        "n_missing": n_missing,
+    }
+
+
+def _role(data: "Data", column: Column) -> str:
+    named = {data.target: "target", data.group: "group", data.time: "split by time", data.id_column: "row name"}
+    return named.get(column.name) or ("left out" if column.kind in NO_INPUT else "input")
+
+
+def _title(told: dict[str, Any]) -> str:
+    n_rows, n_columns = told["n_rows"], len(told["columns"]) + len(told["ignored"])
+    return f"{told['origin']}: {n_rows:,} row{'s' * (n_rows != 1)}, {n_columns:,} column{'s' * (n_columns != 1)}"
+
+
+def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = []
+    if told["target"] is None:
+        facts.append(("Target", "none given; pass target= (--target) to say which column is to be predicted"))
+    else:
+        facts.append(("Target", quote(told["target"])))
+        facts.append(("Task", f"{told['task']}: {_plain(told['why_task'])}"))
+    parts = told["split"]
+    sizes = ", ".join(f"{name} {parts[name]:,}" for name in PART_NAMES)
+    facts.append(("Split", f"{sizes} rows; {parts['how']}"))
+    if told["ignored"]:
+        facts.append(("Ignored", listing(told["ignored"])))
+    if told["extra"]:
+        facts.append(("Unknown", f"{listing(told['extra'])}: left out"))
+    if told["n_coerced"]:
+        cells = ", ".join(f"{quote(name)} {n:,}" for name, n in list(told["n_coerced"].items())[:MAX_COLUMNS])
+        facts.append(("Coerced", f"cells that did not fit and count as missing: {cells}"))
+    return facts
+
+
+def _cells(columns: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return name, kind, role and reason of each column as they are shown."""
+    cells = []
+    for column in columns[:MAX_COLUMNS]:
+        n_missing = column["n_missing"]
+        why = _plain(column["why"]) + (f"; {n_missing:,} missing" if n_missing else "")
+        cells.append((_plain(column["name"]), column["kind"], column["role"], why))
+    rest = len(columns) - MAX_COLUMNS
+    return cells + ([(f"and {rest:,} more", "", "", "")] if rest > 0 else [])
+
+
+def _column_lines(columns: Sequence[dict[str, Any]]) -> list[str]:
+    cells = [(_short(name, LONGEST_NAME), *others) for name, *others in _cells(columns)]
+    cells.insert(0, ("Column", "Kind", "Role", "Why"))
+    widths = [max(len(row[place]) for row in cells) for place in range(3)]
+    lines = []
+    for row in cells:
+        start = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
+        lines.append(f"{start}  {_short(row[3], WIDTH - len(start) - 2)}".rstrip())
+    return lines
+
+
+def _plain(text: str) -> str:
+    return quote(text)[1:-1]
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _wrapped(head: str, words: str) -> list[str]:
+    return textwrap.wrap(words, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False)

@@ -1,0 +1,434 @@
+"""Model: recipe + network + provenance, and the one file that holds them from raw row to label.
+
+The manifest of the file names an architecture, which is looked up in a table of our own classes; its parameters are
+checked against that class, and names, types and shapes of all tensors follow from them. Nothing in a file is ever
+imported, called or unpickled.
+"""
+
+import html
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+from torch import nn
+
+import nnzoo
+from nnzoo.catalog import CATALOG
+from nnzoo.checks import check_ranges
+from nnzoo.data import stored
+from nnzoo.data.recipe import Recipe
+from nnzoo.engine.device import PRECISIONS
+from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
+from nnzoo.estimator import FittedState, Network
+from nnzoo.files import Pathish
+from nnzoo.heads import HEADS, TASKS
+from nnzoo.networks.own_body import OwnBody
+from nnzoo.plainjson import json_bytes, parse_json
+from nnzoo.tensorfile import read_tensors, write_tensors
+from nnzoo.tensorlayout import Table
+
+FORMAT, FORMAT_VERSION = "nnzoo-model", 1
+OWN_BODY = "own-body"
+LABEL_TYPES = {"int64": np.int64, "float64": np.float64, "bool": np.bool_, "str": np.object_}
+LABEL_CLASSES = {"int64": int, "float64": float, "bool": bool, "str": str}
+BLOB_TYPES = {"recipe": "U8", "settings": "U8", "split": "U8", "trained_rows": "I64"}
+TYPE_NAMES = {"float64": "F64", "float32": "F32", "int64": "I64", "int32": "I32", "uint8": "U8", "bool": "BOOL"}
+
+
+@dataclass
+class Provenance:
+    """Where a model comes from.
+
+    Attributes
+    ----------
+    origin : str
+        Name of the training table, as messages call it.
+    fingerprint : str
+        SHA-256 of the content of the training table, 64 hexadecimal digits; empty if it never saw one.
+    part : ndarray of int8, shape (n_rows,)
+        0 for a training row, 1 for validation, 2 for test.
+    how_split : str
+    salt : str
+        32 hexadecimal digits.
+    trained_rows : ndarray of int64
+        Salted hashes of the training rows, sorted.
+    settings : dict
+        How the table was read.
+    metrics : dict of str to float
+        What was measured in training.
+    """
+
+    origin: str = ""
+    fingerprint: str = ""
+    part: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    how_split: str = ""
+    salt: str = ""
+    trained_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    settings: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Model:
+    """A network with its recipe and where it comes from; what ``save`` writes and ``load_model`` returns.
+
+    Parameters
+    ----------
+    network : Network
+        An estimator of nnzoo; a bare fitted one may be wrapped to be saved.
+    recipe : Recipe or None
+        How raw rows become numbers; without one, rows must come as numbers.
+    provenance : Provenance, optional
+    seed : int, default 0
+    """
+
+    def __init__(
+        self, network: Network, recipe: Recipe | None = None, provenance: Provenance | None = None, seed: int = 0
+    ) -> None:
+        if not isinstance(network, Network):
+            raise UsageError(
+                f"Model needs an estimator of nnzoo; got {type(network).__name__}.", "Pass e.g. nnzoo.FeedForward()."
+            )
+        self.network = network
+        self.recipe = recipe
+        self.provenance = provenance or Provenance()
+        self.seed = seed
+        self.made_with = surroundings()
+
+    def save(self, path: Pathish) -> str:
+        """Write the model to one file, atomically; an older file of the name stays as ``NAME.bak``.
+
+        Returns
+        -------
+        str
+            SHA-256 of the file, 64 hexadecimal digits. Equal models give equal files.
+
+        Raises
+        ------
+        NotFittedError
+            The network has not been trained.
+        ModelFileError
+            The model holds what could not be loaded again.
+        OSError
+            The file cannot be written; an older file is as it was.
+        """
+        state = self.network.fitted_state()
+        origin = self.provenance
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "architecture": architecture(self.network),
+            "params": plain_params(self.network),
+            "sizes": state.sizes,
+            "task": self.network.task,
+            "classes": _plain_classes(state.classes),
+            "seed": self.seed,
+            "metrics": {name: float(value) for name, value in origin.metrics.items()},
+            "versions": self.made_with["versions"],
+            "threads": self.made_with["threads"],
+            "arithmetic": self.network.arithmetic_,
+            "data_fingerprint": origin.fingerprint,
+            "data": {"origin": origin.origin, "how_split": origin.how_split, "salt": origin.salt},
+        }
+        blobs = {
+            "recipe": _bytes(None if self.recipe is None else self.recipe.to_json()),
+            "settings": _bytes(origin.settings),
+            "split": origin.part.view(np.uint8),
+            "trained_rows": origin.trained_rows,
+        }
+        return write_tensors(path, manifest, state.tensors | blobs, backup=True)
+
+    def card(self) -> dict[str, Any]:
+        """Return what the model is, as plain JSON: the model card."""
+        network, origin = self.network, self.provenance
+        fitted = hasattr(network, "network_")
+        return {
+            "network": type(network).__name__,
+            "task": network.task,
+            "target": None if self.recipe is None or self.recipe.target is None else self.recipe.target.name,
+            "classes": [_plain(label) for label in self.class_names()] if fitted else None,
+            "parameters": plain_params(network),
+            "weights": n_weights(network) if fitted else None,
+            "inputs": [] if self.recipe is None else [f"{c.name} ({c.kind})" for c in self.recipe.columns],
+            "encoded_columns": network.n_features_in_ if fitted else None,
+            "arithmetic": network.arithmetic_ if fitted else None,
+            "epochs": network.n_iter_ if fitted else None,
+            "best_epoch": network.best_epoch_ if fitted else None,
+            "best_by": network.best_by_ if fitted else None,
+            "stopped_by": network.stopped_ if fitted else None,
+            "trained_on": origin.origin,
+            "rows": {name: int((origin.part == n).sum()) for n, name in enumerate(("train", "valid", "test"))},
+            "split": origin.how_split,
+            "data_sha256": origin.fingerprint,
+            "metrics": origin.metrics,
+            "seed": self.seed,
+            **self.made_with,
+        }
+
+    def class_names(self) -> list[Any]:
+        """Return the labels whose probabilities ``predict_proba`` gives, in its order; empty for regression."""
+        if self.network.task == "regression":
+            return []
+        if self.recipe is not None and self.recipe.target is not None and self.recipe.target.label_names:
+            return list(self.recipe.target.label_names)
+        return self.network.classes_.tolist()
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name.replace('_', ' '):<16} {_words(value)}" for name, value in self.card().items())
+
+    def __repr__(self) -> str:
+        return f"Model({self.network!r})"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name.replace('_', ' '))}</th>"
+            f"<td style='text-align:left'>{html.escape(_words(value))}</td></tr>"
+            for name, value in self.card().items()
+        )
+        return f"<table>{cells}</table>"
+
+
+def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    body : torch.nn.Module, optional
+        Only for a model whose body was the user's own: the module again, for its code; its weights come from the file.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelFileError
+        The file is missing, is no model file, is damaged, or was made by a newer version.
+    UsageError
+        ``body`` is needed and not given.
+    """
+    networks: list[Network] = []
+
+    def expected(manifest: dict[str, Any]) -> Table:
+        networks.append(_bare_network(manifest, body))
+        return _expected_table(networks[0], manifest["sizes"])
+
+    manifest, tensors = read_tensors(path, expected)
+    blobs = {name: tensors.pop(name) for name in BLOB_TYPES}
+    classes = _read_classes(manifest["classes"])
+    network = networks[0].restore(FittedState(manifest["sizes"], classes, tensors))
+    recipe_json = parse_json(blobs["recipe"].tobytes(), ModelFileError)
+    recipe = None if recipe_json is None else Recipe.from_json(recipe_json)
+    data = manifest["data"]
+    provenance = Provenance(
+        origin=data["origin"],
+        fingerprint=manifest["data_fingerprint"],
+        part=blobs["split"].view(np.int8),
+        how_split=data["how_split"],
+        salt=data["salt"],
+        trained_rows=blobs["trained_rows"],
+        settings=parse_json(blobs["settings"].tobytes(), ModelFileError),
+        metrics=manifest["metrics"],
+    )
+    model = Model(network, recipe, provenance, manifest["seed"])
+    model.made_with = {"versions": manifest["versions"], "threads": manifest["threads"]}
+    return model
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what the bits of a result depend on beside data, parameters and seed."""
+    versions = {
+        "nnzoo": nnzoo.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+    }
+    return {"versions": versions, "threads": torch.get_num_threads()}
+
+
+def architecture(network: Network) -> str:
+    """Return the name under which a model file knows the network."""
+    named = {row.class_name: row.id for row in CATALOG} | {OwnBody.__name__: OWN_BODY}
+    return named[type(network).__name__]
+
+
+def plain_params(network: Network) -> dict[str, Any]:
+    """Return the parameters as JSON values; a RandomState, whose draws are past, and the user's own module as None."""
+    return {name: _plain(value) for name, value in network.get_params(deep=False).items()}
+
+
+def n_weights(network: Network) -> int:
+    """Return how many numbers training moves."""
+    return sum(p.numel() for p in network.network_.parameters())
+
+
+def _bare_network(manifest: dict[str, Any], body: nn.Module | None) -> Network:
+    """Check a manifest against its schema and return the estimator it names, unfitted."""
+    _check_version(manifest)
+    checks = dict.fromkeys(("sizes", "params", "classes", "metrics", "versions", "data"), stored.anything)
+    checks |= {
+        "format": stored.is_text,
+        "format_version": stored.whole(1),
+        "architecture": stored.one_of([*(row.id for row in CATALOG), OWN_BODY]),
+        "task": stored.one_of(TASKS),
+        "seed": stored.whole(0, 2**32),
+        "threads": stored.whole(1, 2**20),
+        "arithmetic": stored.one_of(PRECISIONS[1:]),
+        "data_fingerprint": stored.is_text,
+    }
+    stored.record(manifest, "manifest", checks)
+    stored.record(manifest["data"], "data", dict.fromkeys(("origin", "how_split", "salt"), stored.is_text))
+    for name, check in (("metrics", stored.is_finite), ("versions", stored.is_text)):
+        part = manifest[name]
+        if type(part) is not dict or not all(check(value) for value in part.values()):
+            raise stored.refuse(name, "an object of one kind of value", "another")
+    network = _network_of(manifest, body)
+    _check_sizes(manifest)
+    return network
+
+
+def _check_version(manifest: dict[str, Any]) -> None:
+    if manifest.get("format") != FORMAT:
+        raise stored.refuse("format", quote(FORMAT), quote(manifest.get("format")))
+    version = manifest.get("format_version")
+    if type(version) is int and version > FORMAT_VERSION:
+        made_by = manifest.get("versions", {}).get("nnzoo") if type(manifest.get("versions")) is dict else None
+        raise ModelFileError(
+            f"The model file needs format version {FORMAT_VERSION}; it has {version}, made by nnzoo {quote(made_by)}, "
+            f"and this is nnzoo {nnzoo.__version__}.",
+            "Update nnzoo.",
+        )
+
+
+def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
+    name, params = manifest["architecture"], manifest["params"]
+    if name == OWN_BODY and body is None:
+        raise UsageError(
+            "This model has a body of the user's own, whose code no file holds.", "Call load_model(path, body=module)."
+        )
+    cls = OwnBody if name == OWN_BODY else next(row for row in CATALOG if row.id == name).load_class()
+    known = cls._get_param_names()
+    if type(params) is not dict or set(params) != set(known):
+        raise stored.refuse("params", f"the keys {listing(known)}", "others")
+    given = {key: _from_plain(value) for key, value in params.items()}
+    if name == OWN_BODY:
+        given["body"] = body
+    try:
+        check_ranges(cls.__name__, given, cls.ranges)
+    except NnzooError as error:
+        raise ModelFileError(f"The model file, params: {error.message}", "Use another copy of the file.") from error
+    if given.get("task", cls.task if name == "perceptron" else None) != manifest["task"]:
+        raise stored.refuse("task", "the task of the parameters", manifest["task"])
+    return cls(**given)
+
+
+def _check_sizes(manifest: dict[str, Any]) -> None:
+    """Check the sizes, and that labels and arithmetic agree with them."""
+    counts = stored.whole(0, 10**9)
+    sizes = stored.record(
+        manifest["sizes"],
+        "sizes",
+        {
+            "n_features": stored.whole(1, 10**7),
+            "feature_names": stored.anything,
+            "n_codes": stored.anything,
+            "head": stored.one_of(HEADS),
+            "n_targets": stored.whole(1, 10**7),
+            "flat": stored.is_truth,
+            "arithmetic": stored.one_of(PRECISIONS[1:]),
+            "n_iter": counts,
+            "best_epoch": counts,
+            "best_by": stored.one_of(("train_loss", "valid_loss", "last")),
+            "stopped": stored.one_of(("epochs", "patience", "finished", "time", "interrupt", "terminate")),
+            "history": stored.anything,
+        },
+    )
+    n_features, names = sizes["n_features"], sizes["feature_names"]
+    pairs = stored.items(sizes["n_codes"], "n_codes")
+    is_pair = stored.wholes(0, 2**24 + 1)
+    if not all(is_pair(pair) and len(pair) == 2 and pair[0] < n_features and pair[1] >= 1 for pair in pairs):
+        raise stored.refuse("n_codes", "pairs of a column and a count", "others")
+    if names is not None and not (stored.is_texts(names) and len(names) == n_features):
+        raise stored.refuse("feature_names", f"{n_features} names", "others")
+    history = stored.items(sizes["history"], "history")
+    if len(history) != 2 or not stored.is_texts(history[0]) or not counts(history[1]) or len(history[0]) > 100:
+        raise stored.refuse("history", "names and a count", "others")
+    classes = _read_classes(manifest["classes"])
+    regression = sizes["head"] == "regression"
+    if regression != (manifest["task"] == "regression") or regression != (classes is None):
+        raise stored.refuse("classes", "labels where the task is classification, and only there", "others")
+    if classes is not None and len(classes) != sizes["n_targets"]:
+        raise stored.refuse("classes", f"{sizes['n_targets']} labels", str(len(classes)))
+    if sizes["arithmetic"] != manifest["arithmetic"]:
+        raise stored.refuse("arithmetic", "one value in the whole file", "two")
+
+
+def _expected_table(network: Network, sizes: Mapping[str, Any]) -> Table:
+    try:
+        table = network.expected_tensors(sizes)
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        raise stored.refuse("sizes", "a network that can be built", str(error)[:80]) from error
+    blobs = {name: (dtype, (-1,)) for name, dtype in BLOB_TYPES.items()}
+    return {name: (TYPE_NAMES[str(dtype)], shape) for name, (dtype, shape) in table.items()} | blobs
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.random.RandomState | nn.Module):
+        return None
+    if isinstance(value, Mapping):
+        return {"labelled": [[_plain(label), _plain(weight)] for label, weight in value.items()]}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = value.get("labelled")
+        if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+            raise stored.refuse("params", "pairs of label and weight", "others")
+        if not all(isinstance(label, str | int | float | bool) for label, _ in pairs):
+            raise stored.refuse("params", "labels that are texts or numbers", "others")
+        return {label: weight for label, weight in pairs}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain_classes(classes: np.ndarray | None) -> dict[str, Any] | None:
+    if classes is None:
+        return None
+    kinds = {"i": "int64", "u": "int64", "f": "float64", "b": "bool"}
+    kind = kinds.get(classes.dtype.kind, "str")
+    if kind == "str" and not all(isinstance(label, str) for label in classes.tolist()):
+        raise ModelFileError("A model file needs labels that are texts, numbers or truth values.", "Code the labels.")
+    return {"dtype": kind, "values": classes.tolist()}
+
+
+def _read_classes(value: Any) -> np.ndarray | None:
+    if value is None:
+        return None
+    part = stored.record(value, "classes", {"dtype": stored.one_of(LABEL_TYPES), "values": stored.anything})
+    labels = stored.items(part["values"], "classes")
+    if not all(type(label) is LABEL_CLASSES[part["dtype"]] for label in labels):
+        raise stored.refuse("classes", f"labels of type {part['dtype']}", "others")
+    try:
+        return np.array(labels, dtype=LABEL_TYPES[part["dtype"]])
+    except OverflowError as error:
+        raise stored.refuse("classes", "labels within 64 bits", "larger ones") from error
+
+
+def _bytes(value: Any) -> np.ndarray:
+    return np.frombuffer(json_bytes(value), dtype=np.uint8)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value[:8])) + (f" and {len(value) - 8} more" if len(value) > 8 else "")
+    return f"{value:,}" if type(value) is int and value > 9999 else str(value)

@@ -1,0 +1,94 @@
+"""Predictions for files of any size: read a chunk, predict, write, next; the output appears only when it is whole."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from nnzoo.data.tables import read_chunks
+from nnzoo.errors import UsageError, quote
+from nnzoo.files import Pathish, atomic_write
+from nnzoo.prediction.decode import Decoder
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes text that starts so for a formula (CWE-1236)."""
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def predict_chunks(decoder: Decoder, source: object) -> Iterator[pl.DataFrame]:
+    """Yield the predictions of a source, chunk by chunk, in the order of its rows."""
+    for table in read_chunks(source, on_bad_row=decoder.on_bad_row):
+        yield decoder.decode(table)
+
+
+def predict_to_file(decoder: Decoder, source: object, path: Pathish, *, raw: bool = False) -> None:
+    """Write the predictions of a source to a file, replaced atomically once all rows are done.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    source : path, frame, array, dict or list of dicts
+    path : str or PathLike
+        .csv, .tsv, .jsonl or .parquet.
+    raw : bool, default False
+        Whether text that a spreadsheet takes for a formula is written as it is, without a ' before it.
+
+    Raises
+    ------
+    UsageError
+        The suffix is another one.
+    DataError
+        A row does not fit; nothing is written.
+    """
+    check_suffix(path)
+    chunks = predict_chunks(decoder, source)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".parquet":
+        _write_parquet(chunks, Path(path))
+    else:
+        separator = "\t" if suffix == ".tsv" else ","
+        pieces = _json_lines(chunks) if suffix == ".jsonl" else _delimited(chunks, separator, raw=raw)
+        atomic_write(path, pieces)
+
+
+def check_suffix(path: Pathish) -> None:
+    """Raise UsageError unless predictions can be written to a file of this name."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"The predictions need a file that ends in {', '.join(SUFFIXES)}; got {quote(os.fspath(path))}.",
+            "Name it predictions.csv, say.",
+        )
+
+
+def _delimited(chunks: Iterable[pl.DataFrame], separator: str, *, raw: bool) -> Iterator[bytes]:
+    for number, chunk in enumerate(chunks):
+        safe = chunk if raw else _without_formulas(chunk)
+        yield safe.write_csv(include_header=number == 0, separator=separator).encode()
+
+
+def _without_formulas(chunk: pl.DataFrame) -> pl.DataFrame:
+    text = [name for name, dtype in chunk.schema.items() if dtype == pl.String]
+    start = pl.col(text).str.slice(0, 1).is_in(FORMULA_STARTS)
+    guarded = chunk.with_columns(pl.when(start).then(pl.lit("'") + pl.col(text)).otherwise(pl.col(text)).name.keep())
+    return guarded.rename({n: "'" + n for n in guarded.columns if n.startswith(FORMULA_STARTS)})
+
+
+def _json_lines(chunks: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield "".join(json.dumps(row, default=str) + "\n" for row in chunk.iter_rows(named=True)).encode()
+
+
+def _write_parquet(chunks: Iterator[pl.DataFrame], path: Path) -> None:
+    """Write row groups to a neighbour of the target, then hand its bytes to the atomic write."""
+    with tempfile.TemporaryFile(dir=path.parent) as spool:
+        first = next(chunks).to_arrow()
+        with pq.ParquetWriter(spool, first.schema) as writer:
+            writer.write_table(first)
+            for chunk in chunks:
+                writer.write_table(chunk.to_arrow().cast(first.schema))
+        spool.seek(0)
+        atomic_write(path, iter(lambda: spool.read(1 << 20), b""))

@@ -1,0 +1,409 @@
+"""The five steps: load the data, build the model, train, evaluate, predict."""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from sklearn.base import clone
+from torch import nn
+
+from nnzoo import catalog
+from nnzoo.checks import check_names, check_ranges
+from nnzoo.data.dataset import Data, Part, load, load_like
+from nnzoo.data.kinds import parse
+from nnzoo.data.recipe import Encoded, Recipe
+from nnzoo.data.splits import PART_NAMES, TEST, TRAIN
+from nnzoo.data.target import Target
+from nnzoo.errors import DataError, UsageError, listing
+from nnzoo.estimator import Network
+from nnzoo.evaluation.baselines import run_baselines
+from nnzoo.evaluation.report import Report, evaluate_predictions
+from nnzoo.files import Pathish
+from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
+from nnzoo.networks.own_body import OwnBody
+from nnzoo.prediction.decode import Decoder
+from nnzoo.prediction.stream import predict_chunks
+from nnzoo.training.checkpoint import Checkpoints
+from nnzoo.training.loop import Run
+
+__all__ = ["build", "evaluate", "load", "predict", "train"]
+
+DEFAULT_NETWORK = "deep-feed-forward"
+SALT_BYTES = 16
+
+
+def build(
+    network: str | Network | nn.Module | None, data: Data, params: Mapping[str, Any] | None = None, *, seed: int = 0
+) -> Model:
+    """Build a model for the data: its recipe is learned from the training rows, its network is still untrained.
+
+    Parameters
+    ----------
+    network : str, Network, torch.nn.Module or None
+        A name on the chart in any usual form, an unfitted estimator, a body of your own, or None for a good default,
+        which is said.
+    data : Data
+        What ``load`` gave.
+    params : mapping of str to value, optional
+        Parameters of the network; checked against its class.
+    seed : int, default 0
+        ``random_state`` of the network, unless the estimator or ``params`` has one.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UsageError
+        The network is unknown or cannot do the task of the data.
+    ParameterError
+        A parameter is unknown or out of its range.
+
+    Examples
+    --------
+    >>> import nnzoo
+    >>> data = nnzoo.load("penguins", target="species")
+    >>> nnzoo.build("lda", data)
+    Traceback (most recent call last):
+    ...
+    nnzoo.errors.UsageError: network needs the name of one on the chart; got 'lda'. Known: "perceptron", ...
+    """
+    if data.target is None or data.task is None:
+        raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
+    estimator = _estimator(network)
+    name, ranges = type(estimator).__name__, type(estimator).ranges
+    check_names(name, params or {}, ranges)
+    known = estimator.get_params(deep=False)
+    settings = {"task": data.task} if "task" in known else {}
+    if known["random_state"] is None:
+        settings["random_state"] = seed
+    if data.task not in _tasks(estimator):
+        able = [row.id for row in catalog.CATALOG if data.task in row.tasks and "table" in row.kinds]
+        raise UsageError(
+            f"{name} needs a task of {listing(_tasks(estimator))}; the data set a {data.task}.", f"Use {listing(able)}."
+        )
+    with_codes = "categorical_features" in known
+    recipe = Recipe.learn(
+        data.train.frame,
+        data.roles.inputs,
+        target_name=data.target,
+        task=data.task,
+        several_labels=data.several_labels,
+        with_codes=with_codes,
+    )
+    target = Target.learn(data.frame[data.target], data.task, several_labels=data.several_labels)
+    recipe = replace(recipe, target=target)
+    if with_codes and recipe.categorical_features:
+        settings["categorical_features"] = list(recipe.categorical_features)
+    settings |= dict(params or {})
+    check_ranges(name, settings, ranges)
+    return Model(estimator.set_params(**settings), recipe, seed=seed)
+
+
+def train(
+    model: Model,
+    data: Data,
+    *,
+    time_limit: float | None = None,
+    checkpoint: Pathish | None = None,
+    resume: bool = False,
+) -> Model:
+    """Train the model on the training rows; the validation rows choose the best weights and the end.
+
+    Ctrl-C, SIGTERM and the time limit leave a usable model: ``model.network.stopped_`` says which.
+
+    Parameters
+    ----------
+    model : Model
+        What ``build`` gave, for the same data.
+    data : Data
+    time_limit : float, optional
+        Seconds.
+    checkpoint : path, optional
+        Folder for checkpoints, made if it is not there; they go when training ends by itself.
+    resume : bool, default False
+        Go on from the latest checkpoint, to the same bits as a run that was never interrupted.
+
+    Returns
+    -------
+    Model
+        The same object.
+
+    Raises
+    ------
+    CheckpointError
+        ``resume`` without a usable checkpoint of the same run.
+    TrainingDiverged, ResourceError, DataError
+    """
+    if time_limit is not None and not time_limit > 0:
+        raise UsageError(f"train needs a time_limit above 0 seconds; got {time_limit}.", "Pass seconds, e.g. 60.")
+    if resume and checkpoint is None:
+        raise UsageError("train needs the folder of the checkpoints to resume; got none.", "Pass checkpoint=folder.")
+    X, y = _encode(model, data.train, data.origin)
+    validation = None
+    if len(data.valid):
+        validation = (*_encode(model, data.valid, data.origin), None)
+    checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
+    run = Run(
+        time_limit=time_limit,
+        checkpoints=checkpoints,
+        resume=resume,
+        identity=_identity(model, data),
+        surroundings=surroundings(),
+        verbose=1,
+    )
+    model.network.fit_run(run, X, y, None, validation)
+    if checkpoints is not None and model.network.stopped_ not in ("interrupt", "terminate", "time"):
+        checkpoints.clear()
+    model.provenance = _provenance(model, data, X, y)
+    model.made_with = surroundings()
+    return model
+
+
+def evaluate(model: Model, data: Any) -> Report:
+    """Measure the model on rows that it has never seen, beside the baselines.
+
+    On the content that it was trained on these are the rows of the test part. On other content they are all rows but
+    those that it was trained on, which are recognised, left out and counted.
+
+    Parameters
+    ----------
+    model : Model
+        Trained by ``train``, or loaded.
+    data : Data, or a source as for ``load``
+
+    Returns
+    -------
+    Report
+        With ``metrics``, ``baselines``, ``verdict``, ``to_json()`` and ``to_html(path)``.
+
+    Raises
+    ------
+    DataError
+        No row is left to evaluate on.
+    """
+    recipe, origin = _recipe(model), model.provenance
+    if not isinstance(data, Data):
+        data = load_like(data, origin.settings)
+    part, how = _rows_to_evaluate(model, data)
+    X, y = _encode(model, part, data.origin)
+    prediction, probability = model.network.predict_rows(X)
+    same = data.fingerprint == origin.fingerprint
+    baselines = []
+    several = recipe.target is not None and recipe.target.labels == "several"
+    if same:
+        X_train, y_train = _encode(model, _part_of(data, origin.part == TRAIN, "train"), data.origin)
+        baselines = run_baselines(
+            model.network.task,
+            X_train,
+            y_train,
+            X,
+            y,
+            categorical_features=recipe.categorical_features,
+            several_labels=several,
+            seed=model.seed,
+            source=data.origin,
+            target=data.target,
+            columns={column.name: column.kind for column in recipe.columns},
+        )
+    else:
+        how += " The baselines need the training rows, which this content does not hold."
+    return evaluate_predictions(
+        model.network.task,
+        y,
+        prediction,
+        probability,
+        model.class_names() or None,
+        rows=part.rows,
+        baselines=baselines,
+        several_labels=several,
+        how=how,
+        history=model.network.history_,
+        seed=model.seed,
+    )
+
+
+def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = "error") -> Any:
+    """Predict for new rows, in their order.
+
+    Parameters
+    ----------
+    model : Model
+    rows : path, frame, array, dict of column to value (one row) or to list, list of dicts, or Data
+    strict : bool, default False
+        Refuse what training never saw (categories, missing values), instead of counting it.
+    on_bad_row : "error" or "skip", default "error"
+        "skip": a row that cannot be used gets an empty prediction and the reason as its note.
+
+    Returns
+    -------
+    data frame
+        Of the kind that came in; polars for a path, an array or a dict. Columns: the id column or "row" (from 1),
+        "prediction", "probability_<label>" for each label, "note".
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, a cell does not fit its column, or ``strict`` and a value is new.
+    """
+    if isinstance(rows, Data):
+        rows = rows.frame
+    decoder = make_decoder(model, strict=strict, on_bad_row=on_bad_row)
+    if isinstance(rows, np.ndarray) and model.recipe is not None:
+        _check_width(model, rows)
+    out = pl.concat(list(predict_chunks(decoder, rows)), how="vertical_relaxed")
+    decoder.warn()
+    came = nw.from_native(rows, pass_through=True, eager_only=True)
+    if isinstance(came, nw.DataFrame) and came.implementation.is_pandas():
+        frame = out.to_pandas()
+        frame.index = rows.index
+        return frame
+    return out
+
+
+def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error") -> Decoder:
+    """Return what turns rows into predictions of this model."""
+    if on_bad_row not in ("error", "skip"):
+        raise UsageError(f"on_bad_row needs 'error' or 'skip'; got {on_bad_row!r}.", "Pass on_bad_row='skip'.")
+    settings = model.provenance.settings
+    return Decoder(
+        model.network,
+        _recipe(model),
+        model.class_names(),
+        id_column=settings.get("id_column"),
+        strict=strict,
+        on_bad_row=on_bad_row,
+        coerce=bool(settings.get("coerce")),
+    )
+
+
+def _estimator(network: str | Network | nn.Module | None) -> Network:
+    if network is None:
+        print(f"network: {DEFAULT_NETWORK}, the default for tables", file=sys.stderr)
+        network = DEFAULT_NETWORK
+    if isinstance(network, str):
+        return catalog.find(network).load_class()()
+    if isinstance(network, nn.Module):
+        return OwnBody(network)
+    if isinstance(network, Network):
+        return clone(network)
+    raise UsageError(
+        f"build needs a name, an estimator of nnzoo, a torch.nn.Module or None; got {type(network).__name__}.",
+        "See nnzoo list for the names.",
+    )
+
+
+def _tasks(estimator: Network) -> tuple[str, ...]:
+    rows = [row for row in catalog.CATALOG if row.class_name == type(estimator).__name__]
+    return rows[0].tasks if rows else ("classification", "regression")
+
+
+def _recipe(model: Model) -> Recipe:
+    if model.recipe is None:
+        raise UsageError(
+            "This model was saved from a bare estimator and has no recipe for raw rows.",
+            "Call model.network.predict(X).",
+        )
+    return model.recipe
+
+
+def _encode(model: Model, part: Part, origin: str) -> tuple[np.ndarray, np.ndarray]:
+    recipe = _recipe(model)
+    return _encoded(recipe, part, origin).X, recipe.encode_target(
+        _with_target(recipe, part, origin), origin=origin, rows=part.rows
+    )
+
+
+def _encoded(recipe: Recipe, part: Part, origin: str) -> Encoded:
+    parsed = parse(part.frame, recipe.columns, origin=origin, rows=part.rows)
+    return recipe.encode(parsed.frame, origin=origin, rows=part.rows)
+
+
+def _with_target(recipe: Recipe, part: Part, origin: str) -> pl.DataFrame:
+    target = recipe.target
+    if target is None or target.name not in part.frame.columns:
+        return part.frame
+    return parse(part.frame, [target.column], origin=origin, rows=part.rows).frame
+
+
+def _identity(model: Model, data: Data) -> dict[str, Any]:
+    """Return what a checkpoint must agree with to be resumed."""
+    unimportant = ("verbose", "device")
+    params = {name: value for name, value in plain_params(model.network).items() if name not in unimportant}
+    return {
+        "data": data.fingerprint,
+        "split": hashlib.sha256(data.part.tobytes()).hexdigest(),
+        "network": architecture(model.network),
+        "parameters": params,
+    }
+
+
+def _provenance(model: Model, data: Data, X: np.ndarray, y: np.ndarray) -> Provenance:
+    salt = hashlib.sha256(f"{data.fingerprint}{model.seed}".encode()).hexdigest()[: 2 * SALT_BYTES]
+    best = {model.network.best_by_: model.network.history_.get(model.network.best_by_, [])}
+    epoch = model.network.best_epoch_
+    return Provenance(
+        origin=data.origin,
+        fingerprint=data.fingerprint,
+        part=data.part,
+        how_split=data.how_split,
+        salt=salt,
+        trained_rows=np.sort(row_hashes(X, y, salt)),
+        settings=data.settings,
+        metrics={f"best_{name}": column[epoch - 1] for name, column in best.items() if 0 < epoch <= len(column)},
+    )
+
+
+def row_hashes(X: np.ndarray, y: np.ndarray, salt: str) -> np.ndarray:
+    """Return a salted 64-bit hash of each encoded row with its target: int64 (n,)."""
+    key = bytes.fromhex(salt)
+    labels = [str(label).encode() for label in y.tolist()]
+    digests = (
+        hashlib.blake2b(row.tobytes() + label, digest_size=8, key=key).digest()
+        for row, label in zip(X, labels, strict=True)
+    )
+    return np.frombuffer(b"".join(digests), dtype="<i8")
+
+
+def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
+    """Return the rows that the model has not seen, and which they are in words."""
+    origin = model.provenance
+    if data.fingerprint == origin.fingerprint and len(data.part) == len(origin.part):
+        part = _part_of(data, origin.part == TEST, PART_NAMES[TEST])
+        if not len(part):
+            raise DataError(f"{data.origin} needs rows in its test part; it has none.", "Train on more rows.")
+        return part, f"{len(part):,} test rows of {data.origin}, which nothing has seen ({origin.how_split})."
+    everything = data.all
+    X, y = _encode(model, everything, data.origin)
+    seen = np.isin(row_hashes(X, y, origin.salt), origin.trained_rows) if origin.salt else np.zeros(len(X), dtype=bool)
+    if seen.all():
+        raise DataError(
+            f"{data.origin} needs rows that the model was not trained on; all {len(X):,} were in training.",
+            "Give other rows.",
+        )
+    part = _part_of(data, ~seen, "all")
+    how = f"all {len(part):,} rows of {data.origin}"
+    if seen.any():
+        how += f" but {int(seen.sum()):,} that the model was trained on"
+    return part, how + "."
+
+
+def _part_of(data: Data, mask: np.ndarray, name: str) -> Part:
+    return Part(name, data.frame.filter(pl.Series(mask)), data.rows[mask])
+
+
+def _check_width(model: Model, rows: np.ndarray) -> None:
+    """Raise scikit-learn's error where an array has another number of columns than the training array had."""
+    n_inputs = len(_recipe(model).columns)
+    if rows.ndim == 2 and rows.shape[1] < n_inputs:
+        name = type(model.network).__name__
+        raise DataError(
+            f"X has {rows.shape[1]} features, but {name} is expecting {n_inputs} features as input.",
+            "Give all columns.",
+        )
