@@ -201,6 +201,19 @@ class TestAtomicWrite:
         assert os.listdir(tmp_path) == ["f"]
         assert calls.count(True) == 2
 
+    def test_d1_a_cleaner_does_not_remove_what_took_the_name_of_a_finished_file(self, tmp_path, monkeypatch):
+        leftover = tmp_path / ".f.00.tmp"
+        leftover.write_bytes(b"finished")
+
+        def finish(descriptor, *, wait):
+            leftover.rename(tmp_path / "f")
+            leftover.write_bytes(b"being written")
+
+        monkeypatch.setattr(files, "_flock", finish)
+        files.remove_leftovers(tmp_path)
+        assert leftover.read_bytes() == b"being written"
+        assert (tmp_path / "f").read_bytes() == b"finished"
+
     def test_d1_two_writers_of_one_target_do_not_meet(self, tmp_path):
         contents = [bytes([number]) * 5000 for number in range(4)]
 

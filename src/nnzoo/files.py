@@ -203,7 +203,8 @@ def _remove_leftover(temporary: Path) -> None:
         descriptor = os.open(temporary, os.O_RDWR | NO_WAIT | NO_LINK)
         try:
             _flock(descriptor, wait=False)
-            temporary.unlink(missing_ok=True)
+            if os.path.samestat(os.fstat(descriptor), os.lstat(temporary)):  # it may have been renamed since
+                temporary.unlink()
         finally:
             os.close(descriptor)
 

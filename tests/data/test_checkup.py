@@ -96,7 +96,7 @@ def test_A8_column_of_many_values_is_a_note_with_their_number():
         ("copy", ["a", "b"] * (N // 2), "each of its values comes with one value of the target"),
         ("finer", ["p", "r", "q", "r"] * (N // 4), "each of its values comes with one value of the target"),
         ("flag", [True, False] * (N // 2), "each of its values comes with one value of the target"),
-        ("filled", [None, "c", None, "d"] * (N // 4), "each of its values comes with one value of the target"),
+        ("filled", [None, "c", None, "d"] * (N // 4), "whether it is missing tells the class"),
         ("score", np.where(np.arange(N) % 2 == 0, -1.0, 1.0) + RNG.random(N), "each class has its own range of it"),
     ],
 )

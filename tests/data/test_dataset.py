@@ -136,7 +136,7 @@ def test_named_indicators_name_the_labels():
 
 def test_rows_of_a_rare_label_are_in_all_parts():
     sets = ["news", "news|sport"] * (N // 2)
-    sets[:6] = ["art|news"] * 6
+    sets[:6] = ["art", "art|news", "art|sport", " art|news|sport", "news|art", "sport|art"]
     data = load(table(y=sets), target="y", labels=True)
     for part in (data.train, data.valid, data.test):
         assert part.frame["y"].str.contains("art").any()
@@ -223,7 +223,7 @@ def test_A21_unknown_column_lists_the_nearest_names(option, name):
 
 def test_A21_unknown_file_lists_the_nearest_names(tmp_path):
     written(tmp_path, table(), "train.csv")
-    with pytest.raises(DataError, match=r"trian\.csv was not found.*train\.csv"):
+    with pytest.raises(DataError, match=r'trian\.csv"? was not found.*train\.csv'):
         load(tmp_path / "trian.csv", target="y")
 
 
@@ -239,7 +239,7 @@ def test_unknown_column_to_give_a_kind_to_lists_the_nearest_names():
 
 
 def test_unknown_kind_of_column_lists_the_known_kinds():
-    with pytest.raises(UsageError, match='needs a known kind; got "nummer".*"number"'):
+    with pytest.raises(UsageError, match=r'needs a known kind; got "nummer".*"number"'):
         load(table(), target="y", columns={"age": "nummer"})
 
 
@@ -451,7 +451,7 @@ def test_A15_missing_column_is_named_when_loading_again():
 )
 def test_changed_settings_are_refused(change):
     settings = load(table(), target="y").settings | change
-    with pytest.raises(ModelFileError, match="The model file, (settings|column), needs"):
+    with pytest.raises(ModelFileError, match=r"The model file, (settings|column), needs"):
         load_like(table(), settings)
 
 

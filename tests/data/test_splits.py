@@ -109,6 +109,10 @@ def test_time_split_of_shuffled_times_puts_the_last_rows_into_the_test():
     assert np.array_equal(part == TRAIN, times < 70)
 
 
+def test_time_split_fills_all_parts_where_one_time_holds_most_rows():
+    assert counts(split(100, times=[0] * 84 + [1] * 11 + [2] * 5).part) == [84, 11, 5]
+
+
 def test_time_split_says_which_rows_are_the_test():
     how = split(3, times=pl.Series("date", [1, 2, 3])).how
     assert how == 'by time "date": the first rows are train, the last rows are the test'

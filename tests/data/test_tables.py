@@ -645,5 +645,5 @@ def test_A10_chunks_of_a_large_file_take_little_memory(tmp_path, name):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     n_rows, n_kib = map(int, done.stdout.split())
     assert n_rows == 300 * 20_000 - 2 * 65_536
-    # The whole table would take more than 400 MiB; what is left is one block of the file and its arrays, and a few chunks.
+    # The whole table would take more than 400 MiB; what is left is one block and a few chunks.
     assert n_kib < 150 * 1024

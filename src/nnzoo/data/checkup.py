@@ -248,7 +248,7 @@ def _many_values(context: _Context) -> Iterator[Finding]:
     for column in context.inputs:
         if column.kind != "category":
             continue
-        n_values = context.frame[column.name].n_unique()
+        n_values = context.frame[column.name].drop_nulls().n_unique()
         if n_values > MANY_VALUES:
             message = f"{quote(column.name)} has {n_values:,} different values; rare ones are learned as one."
             hint = f"If new rows bring new values, test for that with group={column.name!r}."

@@ -88,7 +88,7 @@ def load(
     --------
     >>> data = load("penguins", target="species")
     >>> data.task, len(data.train), len(data.valid), len(data.test)
-    ('classification', 241, 51, 52)
+    ('classification', 240, 52, 52)
     """
     _check_arguments(source, kind, task, seed)
     table = _read(source, on_bad_row)
@@ -236,7 +236,8 @@ def _split(data: Data) -> Split:
 def _rarest_label(values: pl.Series) -> pl.Series:
     """Return for every row the one of its labels that the fewest rows have."""
     table = pl.DataFrame({"row": np.arange(len(values)), "label": values.str.split(SEPARATOR)})
-    table = table.explode("label").with_columns(n_rows=pl.len().over("label"))
+    table = table.explode("label").with_columns(pl.col("label").str.strip_chars())
+    table = table.with_columns(n_rows=pl.len().over("label"))
     return (
         table.sort("row", "n_rows", "label")
         .unique("row", keep="first", maintain_order=True)["label"]

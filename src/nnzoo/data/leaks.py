@@ -69,10 +69,10 @@ def _single(rows: pl.DataFrame, columns: Sequence[Column], target: str, task: st
 
 def _gives_away(pairs: pl.DataFrame, column: Column, task: str) -> str:
     """Say in words how the values give the targets away; "" where they do not."""
-    if _one_target_for_each_value(pairs):
-        return "each of its values comes with one value of the target"
     if task == "classification" and _tells_by_missing(pairs):
         return "whether it is missing tells the class"
+    if _one_target_for_each_value(pairs):
+        return "each of its values comes with one value of the target"
     if column.kind not in ("number", "time"):
         return ""
     known = pairs.drop_nulls().with_columns(pl.col("value").to_physical())

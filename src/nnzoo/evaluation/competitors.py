@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 MAX_THREADS = 2
+# Below this many cells a second thread costs more in waiting than it gives, most of all on a busy machine.
+CELLS_FOR_THREADS = 1_000_000
 MAX_CODES_LINEAR = 1000
 MAX_CODES_TREES = 255
 MAX_STEPS_LINEAR = 300
@@ -71,7 +73,7 @@ def fit_predict(job: Job, y: np.ndarray, n_classes: int = 0) -> tuple[np.ndarray
     """
     X, y, thinned = _thin(job, y)
     model, shortened = _build(job, X, y)
-    with warnings.catch_warnings(), _few_threads():
+    with warnings.catch_warnings(), few_threads(MAX_THREADS if X.size >= CELLS_FOR_THREADS else 1):
         _quiet()
         model.fit(X, y)
         note = "; ".join(part for part in (thinned, shortened, _unfinished(model)) if part)
@@ -166,13 +168,14 @@ def _quiet() -> None:
 
 
 @contextmanager
-def _few_threads() -> Iterator[None]:
+def few_threads(n_threads: int) -> Iterator[None]:
+    """Let the arithmetic libraries use at most that many threads inside, and what they used before outside."""
     from threadpoolctl import ThreadpoolController
 
     controller = ThreadpoolController()
     limits: dict[str, int] = {}
     for pool in controller.info():
         kind = pool["user_api"]
-        limits[kind] = min(MAX_THREADS, pool["num_threads"], limits.get(kind, MAX_THREADS))
+        limits[kind] = min(n_threads, pool["num_threads"], limits.get(kind, n_threads))
     with controller.limit(limits=limits):
         yield

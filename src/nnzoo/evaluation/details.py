@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nnzoo.evaluation.inputs import chance_of_truth, label_codes, label_index
+from nnzoo.evaluation.inputs import chance_of, label_codes, label_index
 from nnzoo.evaluation.intervals import divide, wilson
 from nnzoo.evaluation.metrics import N_BINS, confidence_bins
 
@@ -227,10 +227,8 @@ def worst_labels(
     wrong = np.flatnonzero(truth != prediction)
     if probability is None:
         return [Worst(int(rows[i]), labels[i], guesses[i], None) for i in wrong[:N_WORST]]
-    index = label_index(classes, truth, prediction)
-    given = chance_of_truth(label_codes(truth, index), probability)
-    said = chance_of_truth(label_codes(prediction, index), probability)
-    order = wrong[np.lexsort((-said[wrong], given[wrong]))][:N_WORST]
+    said = chance_of(label_codes(prediction, label_index(classes, truth, prediction)), probability)
+    order = wrong[np.argsort(-said[wrong], kind="stable")][:N_WORST]
     return [Worst(int(rows[i]), labels[i], guesses[i], float(said[i])) for i in order]
 
 

@@ -59,8 +59,8 @@ def label_codes(labels: np.ndarray, index: dict[Any, int]) -> np.ndarray:
     return np.fromiter((index[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
 
 
-def chance_of_truth(codes: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Return the probability given to the right label, shape (n,); 0 where the network does not know the label."""
+def chance_of(codes: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Return the probability given to each of the labels, shape (n,); 0 for a label without a column."""
     known = codes < probability.shape[1]
     chance = np.zeros(len(codes))
     chance[known] = divide(probability[known, codes[known]], probability[known].sum(axis=1))

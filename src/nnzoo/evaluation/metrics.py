@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnzoo.evaluation.inputs import chance_of_truth, check_pair, check_probability, label_codes, label_index
+from nnzoo.evaluation.inputs import chance_of, check_pair, check_probability, label_codes, label_index
 from nnzoo.evaluation.intervals import Bootstrap, divide, mean_f1_draws, wilson
 
 N_BINS = 10
@@ -215,7 +215,7 @@ def _balanced(n_right: np.ndarray, n_rows: np.ndarray) -> Metric:
 def _probabilities(
     truth: np.ndarray, prediction: np.ndarray, probability: np.ndarray, bootstrap: Bootstrap
 ) -> dict[str, Metric]:
-    loss = -np.log(np.maximum(chance_of_truth(truth, probability), np.finfo(np.float64).eps))
+    loss = -np.log(np.maximum(chance_of(truth, probability), np.finfo(np.float64).eps))
     sums = bootstrap.sums(np.stack([loss, np.ones(len(loss))], axis=1))
     value = float(loss.mean())
     metrics = {"log_loss": metric("log_loss", value, bootstrap.interval(sums[:, 0] / sums[:, 1], value))}

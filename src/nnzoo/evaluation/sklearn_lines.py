@@ -152,9 +152,9 @@ def _model(name: str, task: str, groups: Mapping[str, list[str]], several_labels
         kind = "" if task == "regression" else 'strategy="most_frequent"'
         return [f"model = Dummy{end}({kind})"], [f"from sklearn.dummy import Dummy{end}"]
     steps, imports = _linear_steps(task) if name == "linear" else _tree_steps(end, groups)
-    prepare, last = steps
+    prepare, learner = steps
+    last = "MultiOutputClassifier(learner)" if several_labels else "learner"
     if several_labels:
-        last = f"MultiOutputClassifier({last})"
         imports.append("from sklearn.multioutput import MultiOutputClassifier")
     parts = [part for group, part in prepare.items() if group in groups]
     if TEXTS in groups:
@@ -162,7 +162,7 @@ def _model(name: str, task: str, groups: Mapping[str, list[str]], several_labels
         imports.append("from sklearn.feature_extraction.text import TfidfVectorizer")
     imports += ["from sklearn.compose import make_column_transformer", "from sklearn.pipeline import make_pipeline"]
     lines = ["prepare = make_column_transformer(", *(f"    {part}," for part in parts), "    sparse_threshold=0,", ")"]
-    return [*lines, f"model = make_pipeline(prepare, {last})"], imports
+    return [*lines, f"learner = {learner}", f"model = make_pipeline(prepare, {last})"], imports
 
 
 Steps = tuple[tuple[dict[str, str], str], list[str]]

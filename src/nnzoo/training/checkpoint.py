@@ -51,7 +51,7 @@ class Checkpoints:
         Parameters
         ----------
         step : int
-            From 0 to 10**18 - 1. Checkpoints of later steps, which ``latest`` has passed over, are removed.
+            From 0 to 10**18 - 1. Checkpoints of later steps are removed: the run did not go on from them.
         values : mapping
             Plain JSON values, at most 15 levels deep.
         tensors : mapping of str to ndarray

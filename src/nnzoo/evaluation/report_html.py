@@ -1,0 +1,250 @@
+"""The report as HTML: one page without links to anything, readable on a phone, light and dark.
+
+All text goes through ``escape``; the page's policy forbids scripts and every request. Colours derive from the colour of
+the text around, so that a fragment fits a notebook of any theme.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnzoo.evaluation.metrics import figure
+from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, percent, shown, title, worst_title
+from nnzoo.pictures import svg
+from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
+from nnzoo.pictures.matrices import confusion_matrix
+
+if TYPE_CHECKING:
+    from nnzoo.evaluation.report import Report
+
+MAX_PICTURED = 40
+MAX_TABLED = 12
+MAX_LABELS = 50
+N_EPOCHS = 8
+LIGHT, LIGHT_INK, DARK, DARK_INK = "#ffffff", "#1a1e24", "#14171c", "#e6e8eb"
+SIDES = {"beats": "#009066", "cannot be told apart from": "#7a7f87", "is worse than": "#d55e00"}
+STYLE = """
+.nnzoo{font:16px/1.5 system-ui,sans-serif;max-width:46rem;overflow-wrap:anywhere}
+.nnzoo h1{font-size:1.5rem;line-height:1.2;margin:0 0 .5rem}
+.nnzoo h2{font-size:1.15rem;margin:2rem 0 .4rem}
+.nnzoo p{margin:.4rem 0}
+.nnzoo .verdict{border-left:.4rem solid;padding:.3rem 0 .3rem .8rem;margin:1rem 0}
+.nnzoo .wide{overflow-x:auto}
+.nnzoo table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem;margin:.5rem 0;color:inherit}
+.nnzoo th,.nnzoo td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;background:none;
+border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}
+.nnzoo td.n,.nnzoo th.n{text-align:right;white-space:nowrap}
+.nnzoo svg{display:block;margin:.5rem 0}
+.nnzoo pre{overflow-x:auto;font-size:.85rem;padding:.6rem;
+border:1px solid color-mix(in srgb,currentColor 25%,transparent)}
+.nnzoo summary{cursor:pointer}
+"""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def page(report: "Report") -> str:
+    """Return the report as a whole HTML page."""
+    body = f"margin:0;padding:1rem;background:{LIGHT};color:{LIGHT_INK}"
+    dark = f"@media (prefers-color-scheme:dark){{body{{background:{DARK};color:{DARK_INK}}}}}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
+        f'content="light dark"><title>Evaluation</title><style>:root{{color-scheme:light dark}}body{{{body}}}{dark}'
+        f".nnzoo{{margin:0 auto}}</style></head>\n<body>{fragment(report)}</body></html>\n"
+    )
+
+
+def fragment(report: "Report") -> str:
+    """Return the report as one ``<div>`` with its own style, for a notebook."""
+    sections = (_head, _metrics, _baselines, _labels, _confusion, _calibration, _residuals, _worst, _history, _code)
+    return f'<div class="nnzoo"><style>{STYLE}</style>{"".join(section(report) for section in sections)}</div>'
+
+
+def _head(report: "Report") -> str:
+    side = SIDES[report.difference.outcome] if report.difference else SIDES["cannot be told apart from"]
+    how = "".join(_paragraph(line) for line in report.how)
+    return (
+        f"<h1>Evaluation on {count(report.n_rows, 'row')}</h1>"
+        f'<p class="verdict" style="border-color:{side}"><strong>{escape(shown(report.verdict))}</strong></p>{how}'
+    )
+
+
+def _metrics(report: "Report") -> str:
+    rows = [
+        [title(each.name), figure(each.value), each.interval.strip(), f"{ARROWS[each.better]}. {each.what}"]
+        for each in report.metrics.values()
+    ]
+    return "<h2>How good it is</h2>" + _table(rows, ["metric", "value", "95 % interval", "meaning"], (1, 2))
+
+
+def _baselines(report: "Report") -> str:
+    if not report.baselines:
+        return ""
+    found = contestants(report)
+    ends = [(metric.low, metric.high) for _, metric, _ in found]
+    picture = intervals([each[0] for each in found], [each[1].value for each in found], ends, title(report.primary))
+    seconds = {each.name: f"{each.seconds:.1f}" for each in report.baselines}
+    rows = [
+        [name, figure(metric.value), metric.interval.strip(), seconds.get(name, ""), note]
+        for name, metric, note in found
+    ]
+    way = ARROWS[report.metrics[report.primary].better]
+    return (
+        "<h2>Beside the baselines</h2>"
+        + _paragraph(
+            f"{title(report.primary)} on the same rows, {way}. Lines are 95 % intervals. The verdict compares row by "
+            "row, so it can be clear where lines overlap."
+        )
+        + svg(picture, f"{title(report.primary)} of the network and the baselines with intervals")
+        + _table(rows, ["", title(report.primary), "95 % interval", "seconds", "note"], (1, 2, 3))
+    )
+
+
+def _labels(report: "Report") -> str:
+    if not report.labels:
+        return ""
+    rows = [
+        [cell(each.label), f"{each.rows:,}", percent(each.precision), percent(each.recall), figure(each.f1)]
+        for each in report.labels[:MAX_LABELS]
+    ]
+    sentence = "Of the rows where it says the label, how many have it; of the rows that have it, how many it finds."
+    more = len(report.labels) - MAX_LABELS
+    sentence += f" {count(more, 'label')} more are left out here." if more > 0 else ""
+    head = ["label", "rows", "right when said (precision)", "found (recall)", "F1"]
+    return "<h2>Label by label</h2>" + _paragraph(sentence) + _table(rows, head, (1, 2, 3, 4))
+
+
+def _confusion(report: "Report") -> str:
+    matrix = report.confusion
+    picture = ""
+    small = matrix is not None and len(matrix.labels) <= MAX_TABLED
+    if matrix is not None and len(matrix.labels) <= MAX_PICTURED:
+        picture = svg(confusion_matrix(matrix.counts, matrix.labels), "Counts of true against predicted labels")
+    if not picture and not report.confusions:
+        return ""
+    if matrix is not None and small:
+        rows = [
+            [cell(label), *(f"{n:,}" for n in counts)]
+            for label, counts in zip(matrix.labels, matrix.counts, strict=True)
+        ]
+        numbers = _table(rows, ["true \\ predicted", *map(cell, matrix.labels)], range(1, len(rows) + 1))
+    else:
+        rows = [[cell(true), cell(said), f"{n:,}"] for true, said, n in report.confusions]
+        numbers = _table(rows, ["true", "predicted", "rows"], (2,))
+    sentence = "Rows by true and predicted label: the diagonal is right, all else is a mistake."
+    if not small:
+        sentence += " The table holds the most frequent mistakes."
+    return "<h2>What is taken for what</h2>" + _paragraph(sentence) + picture + numbers
+
+
+def _calibration(report: "Report") -> str:
+    bins = report.calibration
+    if not bins:
+        return ""
+    picture = calibration_curve(
+        [each.said for each in bins], [each.right for each in bins], [(each.low, each.high) for each in bins]
+    )
+    rows = [
+        [percent(each.said), percent(each.right), f"{percent(each.low)} to {percent(each.high)}", f"{each.rows:,}"]
+        for each in bins
+    ]
+    return (
+        "<h2>Is it as sure as it should be?</h2>"
+        + _paragraph("Below the dashed line it is surer than it is right; above, it is too modest.")
+        + svg(picture, "Share that is right against the probability given")
+        + _table(rows, ["it says", "it is right", "95 % interval", "cases"], (0, 1, 2, 3))
+    )
+
+
+def _residuals(report: "Report") -> str:
+    found = report.residuals
+    if found is None:
+        return ""
+    rows = [[figure(each.prediction), figure(each.truth), figure(each.rmse), f"{each.rows:,}"] for each in found.bins]
+    dots = "" if len(found.truth) == report.n_rows else f" Of {report.n_rows:,} rows {len(found.truth):,} are drawn."
+    return (
+        "<h2>Truth against prediction</h2>"
+        + _paragraph(
+            f"A dot per row; on the dashed line the prediction is exact.{dots} The table goes by fifths of the "
+            "predictions, from low to high: where the means differ, it is off on average."
+        )
+        + svg(truth_against_prediction(found.truth, found.prediction), "Truth against prediction")
+        + _table(rows, ["mean prediction", "mean truth", "typical error (RMSE)", "rows"], (0, 1, 2, 3))
+    )
+
+
+def _worst(report: "Report") -> str:
+    if not report.worst:
+        return ""
+    if report.task == "regression":
+        rows = [
+            [str(each.row), shown(each.truth), shown(each.prediction), figure(each.prediction - each.truth)]
+            for each in report.worst
+        ]
+        head, sentence = ["row", "truth", "prediction", "error"], "Look at them for slips and for what it cannot see."
+    else:
+        sure = report.worst[0].probability is not None
+        rows = [
+            [str(each.row), cell(each.truth), cell(each.prediction), percent(each.probability) if sure else ""]
+            for each in report.worst
+        ]
+        head = ["row", "truth", "prediction", "probability"]
+        sentence = "Look at them for wrong labels and for what it cannot see."
+    return f"<h2>{worst_title(report)}</h2>" + _paragraph(sentence) + _table(rows, head, (0, 3))
+
+
+def _history(report: "Report") -> str:
+    history = report.history or {}
+    picture = training_curves(history)
+    if picture is None:
+        return ""
+    names = [name for name in history if name == "epoch" or name.endswith("loss")]
+    n_values = min(len(history[name]) for name in names)
+    kept = np.unique(np.linspace(0, n_values - 1, N_EPOCHS).round().astype(int))
+    rows = [[_number(history[name][i]) for name in names] for i in kept]
+    return (
+        "<h2>How the training went</h2>"
+        + _paragraph("Loss by epoch, lower is better. The network keeps the weights of the best epoch.")
+        + svg(picture, "Loss by epoch")
+        + _table(rows, [cell(name.replace("_", " ")) for name in names], range(len(names)))
+    )
+
+
+def _code(report: "Report") -> str:
+    best = report.best_baseline
+    blocks = [
+        f"<details{' open' * (report.baseline_wins and each is best)}><summary>{escape(each.name)}</summary>"
+        f"<pre>{escape(each.code)}</pre></details>"
+        for each in report.baselines
+        if each.code
+    ]
+    if not blocks:
+        return ""
+    return "<h2>The baselines in scikit-learn</h2>" + _paragraph("Lines that run as they stand.") + "".join(blocks)
+
+
+def _paragraph(line: str) -> str:
+    return f"<p>{escape(shown(line))}</p>"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None or not np.isfinite(value) else f"{value:.4g}"
+
+
+def _table(rows: Iterable[Sequence[str]], head: Sequence[str], numbers: Iterable[int]) -> str:
+    """Return a table; the columns in ``numbers`` are set to the right. One that is empty throughout is left out."""
+    rows, right = list(rows), set(numbers)
+    used = [i for i in range(len(head)) if any(row[i] for row in rows)]
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(f"<{tag}{_class(i in right)}>{escape(row[i])}</{tag}>" for i in used)
+
+    lines = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{cells("th", head)}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _class(is_number: bool) -> str:
+    return ' class="n"' if is_number else ""
