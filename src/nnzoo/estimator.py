@@ -84,7 +84,7 @@ class ScoreNetwork(nn.Module):
         super().__init__()
         self.body = body
         self.head = nn.Linear(n_features_out, n_scores)
-        nn.init.normal_(self.head.weight, std=n_features_out**-0.5)
+        nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
