@@ -34,6 +34,9 @@ from nnzoo.training.loop import Run
 __all__ = ["build", "evaluate", "load", "predict", "train"]
 
 DEFAULT_NETWORK = "deep-feed-forward"
+SMALL_ROWS = 1_000
+SMALL_TABLE = {"learning_rate": 3e-4, "n_epochs": 1000, "patience": 50}
+"""Below so many training rows a network takes small steps and many, so that the validation rows see where it is best."""
 SALT_BYTES = 16
 
 
@@ -46,7 +49,8 @@ def build(
     ----------
     network : str, Network, torch.nn.Module or None
         A name on the chart in any usual form, an unfitted estimator, a body of your own, or None for a good default,
-        which is said.
+        which is said. Below 1,000 training rows a network given by name
+        takes smaller and more steps (``SMALL_TABLE``).
     data : Data
         What ``load`` gave.
     params : mapping of str to value, optional
@@ -81,6 +85,8 @@ def build(
     check_names(name, params or {}, ranges)
     known = estimator.get_params(deep=False)
     settings = {"task": data.task} if "task" in known else {}
+    if not isinstance(network, Network) and "optimizer" in known and len(data.train) < SMALL_ROWS:
+        settings |= SMALL_TABLE
     if known["random_state"] is None:
         settings["random_state"] = seed
     if data.task not in _tasks(estimator):

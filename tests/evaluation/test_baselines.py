@@ -75,7 +75,9 @@ def test_codes_never_seen_in_training_are_taken():
 def test_one_class_or_no_column_leaves_the_constant_only():
     X = np.arange(4.0)[:, None]
     assert list(by_name("classification", X, ["a"] * 4, X, ["a", "b", "a", "a"])) == ["constant"]
-    assert list(by_name("regression", np.empty((4, 0)), np.arange(4.0), np.empty((4, 0)), np.arange(4.0))) == ["constant"]
+    assert list(by_name("regression", np.empty((4, 0)), np.arange(4.0), np.empty((4, 0)), np.arange(4.0))) == [
+        "constant"
+    ]
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 5])

@@ -11,7 +11,7 @@ from nnzoo.evaluation.competitors import few_threads
 NAMES = ("constant", "linear", "boosted trees")
 KINDS = {
     "size": "number",
-    'odd "name\'': "category",
+    "odd \"name'": "category",
     "flag": "boolean",
     "day": "time",
     "words": "text",
@@ -26,7 +26,7 @@ def make_table(n_rows=400):
     frame = pl.DataFrame(
         {
             "size": size,
-            'odd "name\'': np.array(["red", "green", "blue"])[group],
+            "odd \"name'": np.array(["red", "green", "blue"])[group],
             "flag": size > 11,
             "day": pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 1, 1) + pl.duration(days=n_rows - 1), eager=True),
             "words": np.array(["good fast", "bad slow", "good slow", "bad fast"])[generator.integers(0, 4, n_rows)],
@@ -39,7 +39,9 @@ def make_table(n_rows=400):
     frame = frame.with_columns(
         pl.when(holes).then(None).otherwise(pl.col(name)).alias(name) for name in frame.columns[:5]
     )
-    tags = [" ".join(part) for part in zip(np.where(size > 10, "large|", ""), np.where(group > 0, "red", ""), strict=True)]
+    tags = [
+        " ".join(part) for part in zip(np.where(size > 10, "large|", ""), np.where(group > 0, "red", ""), strict=True)
+    ]
     return frame.with_columns(
         level=pl.Series(np.where(frame["price"] > 34, "high", "low")), tags=pl.Series(tags).str.replace_all(" ", "")
     )
@@ -98,10 +100,13 @@ def test_lines_read_every_kind_of_file(tmp_path, ending):
         separator = {".tsv": "\t", ".txt": ";"}.get(kind, ",")
         text = table.write_ndjson() if kind == ".jsonl" else table.write_csv(separator=separator)
         path.write_bytes(gzip.compress(text.encode()) if ending.endswith("gz") else text.encode())
-    assert score_of(code_lines("linear", "classification", path, "level", KINDS | {"day": "id", "words": "id"} | OFF)) > 0.7
+    assert (
+        score_of(code_lines("linear", "classification", path, "level", KINDS | {"day": "id", "words": "id"} | OFF))
+        > 0.7
+    )
 
 
-OFF = {'odd "name\'': "id"}
+OFF = {"odd \"name'": "id"}
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz"])

@@ -57,7 +57,9 @@ def code_lines(
     if not groups and name != "constant":
         return ""
     model, imports = _model(name, task, groups, several_labels)
-    reading = _reading(source, separator, groups.get(NUMBERS, []))
+    reading = _reading(source, separator)
+    if "read_csv" in reading[0] and any('"' in column for column in (target, *kinds)):
+        reading.append("""table = table.rename(lambda name: name.replace('""', '"'))  # polars keeps them doubled""")
     metric, scoring = _scoring(task, several_labels)
     body = [
         *reading,
@@ -77,7 +79,7 @@ def code_lines(
     return "\n".join([*first, "import polars as pl", *_merged(imports), "", *body]) + "\n"
 
 
-def _reading(source: object, separator: str | None, numbers: list[str]) -> list[str]:
+def _reading(source: object, separator: str | None) -> list[str]:
     """Return the lines that make the polars frame ``table``."""
     if not isinstance(source, str | os.PathLike):
         return ["# table: your data as a polars data frame"]
@@ -93,13 +95,13 @@ def _reading(source: object, separator: str | None, numbers: list[str]) -> list[
     if suffix == ".xlsx":
         return [f"table = pl.read_excel({path!r})"]
     if suffix in (".npy", ".npz"):
-        return _reading_arrays(path, suffix, numbers)
+        return _reading_arrays(path, suffix)
     mark = separator or ("\t" if suffix == ".tsv" else _separator(path))
     option = "" if mark == "," else f", separator={mark!r}"
-    return [f"table = pl.read_csv({path!r}{option}, infer_schema_length=None, try_parse_dates=True)"]
+    return [f"table = pl.read_csv({path!r}{option}, infer_schema_length=None)"]
 
 
-def _reading_arrays(path: str, suffix: str, numbers: list[str]) -> list[str]:
+def _reading_arrays(path: str, suffix: str) -> list[str]:
     if suffix == ".npy":
         return [f"array = np.load({path!r})", *_array_frame("array")]
     return [
@@ -129,7 +131,7 @@ def _selection(target: str, groups: Mapping[str, list[str]], task: str, several_
     lines += [line for group, names in groups.items() for line in _list(group, names)]
     makers = {
         NUMBERS: "pl.col(numbers).cast(pl.Float64, strict=False)",
-        TIMES: 'pl.col(times).cast(pl.Datetime, strict=False).dt.epoch("s").cast(pl.Float64)',
+        TIMES: 'pl.col(times).cast(pl.String).str.to_datetime(strict=False, time_zone="UTC").dt.epoch("s")',
         CATEGORIES: 'pl.col(categories).cast(pl.String).fill_null("missing")',
         TEXTS: 'pl.col(texts).cast(pl.String).fill_null("")',
     }

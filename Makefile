@@ -1,0 +1,53 @@
+# Everything is installed into .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OUT := demo
+
+.PHONY: demo test check format bench clean
+
+demo: .venv/.ready
+	@mkdir -p $(OUT)
+	@echo "\n== 1  load the data: what is in it, and what is wrong with it"
+	$(BIN)/nnzoo load penguins --target species
+	@echo "\n== 2  build the model: sized to the data, nothing trained yet"
+	$(BIN)/nnzoo build penguins --target species --network deep-feed-forward
+	@echo "\n== 3  train: early stopping, best weights kept"
+	$(BIN)/nnzoo train penguins --target species --network deep-feed-forward --out $(OUT)/penguins.nnzoo
+	@echo "\n== 4  evaluate: on rows that nothing has seen, beside the baselines"
+	$(BIN)/nnzoo evaluate $(OUT)/penguins.nnzoo penguins --html $(OUT)/report.html
+	@echo "\n== 5  predict, from the saved file alone"
+	$(BIN)/nnzoo predict $(OUT)/penguins.nnzoo penguins --out $(OUT)/predictions.csv
+	@head -n 4 $(OUT)/predictions.csv
+	@echo "\nThe report with pictures: $(OUT)/report.html"
+	@echo "Now your own table:  $(BIN)/nnzoo load your.csv --target your_column"
+
+test: .venv/.tools
+	$(BIN)/python -m pytest
+
+check: .venv/.tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q -m "not slow"
+
+format: .venv/.tools
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.tools
+	$(BIN)/python benchmarks/tables.py
+
+# torch first and pinned, so that nothing else chooses another build of it.
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable .
+	touch $@
+
+.venv/.tools: .venv/.ready requirements-dev.txt
+	$(PIP) --requirement requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv $(OUT) dist build
