@@ -296,7 +296,7 @@ class Network(BaseEstimator):
             "best_epoch": self.best_epoch_,
             "best_by": self.best_by_,
             "stopped": self.stopped_,
-            "history": [list(self.history_), len(self.history_.get("epoch", []))],
+            "history": [list(self._timeless_history()), len(self.history_.get("epoch", []))],
         }
         tensors = {
             "input.mean": self.standard_.mean,
@@ -304,7 +304,7 @@ class Network(BaseEstimator):
             "target.mean": target.standard.mean,
             "target.scale": target.standard.scale,
         }
-        tensors |= {f"history.{name}": np.asarray(column) for name, column in self.history_.items()}
+        tensors |= {f"history.{name}": np.asarray(column) for name, column in self._timeless_history().items()}
         tensors |= {f"network.{name}": t.detach().cpu().numpy() for name, t in self.network_.state_dict().items()}
         return FittedState(sizes, target.classes, tensors)
 
@@ -346,6 +346,10 @@ class Network(BaseEstimator):
         self.n_iter_, self.best_epoch_, self.best_by_ = sizes["n_iter"], sizes["best_epoch"], sizes["best_by"]
         self.history_ = {n.removeprefix("history."): a.tolist() for n, a in tensors.items() if n.startswith("history.")}
         return self
+
+    def _timeless_history(self) -> dict[str, list[float]]:
+        """Return the history without its durations: equal runs give equal files."""
+        return {name: column for name, column in self.history_.items() if name != "seconds"}
 
     # Inside
 

@@ -130,7 +130,7 @@ class DeepFeedForward(Encoder, Network):
     >>> from nnzoo import DeepFeedForward
     >>> X, y = load_diabetes(return_X_y=True)
     >>> linear = DeepFeedForward(hidden_layer_sizes=(), task="regression").fit(X, y)
-    >>> abs(linear.predict(X) - LinearRegression().fit(X, y).predict(X)).max() < 1e-4
+    >>> bool(abs(linear.predict(X) - LinearRegression().fit(X, y).predict(X)).max() < 1e-4)
     True
     """
 

@@ -62,7 +62,7 @@ class OwnBody(Encoder, Network):
     >>> from nnzoo import OwnBody
     >>> X, y = load_iris(return_X_y=True)
     >>> body = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh())
-    >>> OwnBody(body, random_state=0).fit(X, y).score(X, y) > 0.9
+    >>> OwnBody(body, n_epochs=500, random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """
 
