@@ -1,6 +1,7 @@
 """The five steps: load the data, build the model, train, evaluate, predict."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -117,8 +118,9 @@ def train(
     data: Data,
     *,
     time_limit: float | None = None,
-    checkpoint: Pathish | None = None,
+    checkpoint: Pathish | Checkpoints | None = None,
     resume: bool = False,
+    verbose: int = 1,
 ) -> Model:
     """Train the model on the training rows; the validation rows choose the best weights and the end.
 
@@ -131,10 +133,13 @@ def train(
     data : Data
     time_limit : float, optional
         Seconds.
-    checkpoint : path, optional
-        Folder for checkpoints, made if it is not there; they go when training ends by itself.
+    checkpoint : path or Checkpoints, optional
+        Folder for checkpoints, made if it is not there; they go when training ends by itself. Those of a
+        ``Checkpoints`` stay until its ``clear()``, so that they outlive a failure to save the model.
     resume : bool, default False
         Go on from the latest checkpoint, to the same bits as a run that was never interrupted.
+    verbose : int, default 1
+        0 is silent, 1 shows one line of progress on a terminal.
 
     Returns
     -------
@@ -151,21 +156,22 @@ def train(
         raise UsageError(f"train needs a time_limit above 0 seconds; got {time_limit}.", "Pass seconds, e.g. 60.")
     if resume and checkpoint is None:
         raise UsageError("train needs the folder of the checkpoints to resume; got none.", "Pass checkpoint=folder.")
-    X, y = _encode(model, data.train, data.origin)
+    X, y = encode_part(model, data.train, data.origin)
     validation = None
     if len(data.valid):
-        validation = (*_encode(model, data.valid, data.origin), None)
-    checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
+        validation = (*encode_part(model, data.valid, data.origin), None)
+    own = isinstance(checkpoint, str | os.PathLike)
+    checkpoints = Checkpoints(checkpoint) if own else checkpoint
     run = Run(
         time_limit=time_limit,
         checkpoints=checkpoints,
         resume=resume,
         identity=_identity(model, data),
         surroundings=surroundings(),
-        verbose=1,
+        verbose=verbose,
     )
     model.network.fit_run(run, X, y, None, validation)
-    if checkpoints is not None and model.network.stopped_ not in ("interrupt", "terminate", "time"):
+    if own and checkpoints is not None and model.network.stopped_ not in ("interrupt", "terminate", "time"):
         checkpoints.clear()
     model.provenance = _provenance(model, data, X, y)
     model.made_with = surroundings()
@@ -198,13 +204,13 @@ def evaluate(model: Model, data: Any) -> Report:
     if not isinstance(data, Data):
         data = load_like(data, origin.settings)
     part, how = _rows_to_evaluate(model, data)
-    X, y = _encode(model, part, data.origin)
+    X, y = encode_part(model, part, data.origin)
     prediction, probability = model.network.predict_rows(X)
     same = data.fingerprint == origin.fingerprint
     baselines = []
     several = recipe.target is not None and recipe.target.labels == "several"
     if same:
-        X_train, y_train = _encode(model, _part_of(data, origin.part == TRAIN, "train"), data.origin)
+        X_train, y_train = encode_part(model, _part_of(data, origin.part == TRAIN, "train"), data.origin)
         baselines = run_baselines(
             model.network.task,
             X_train,
@@ -319,13 +325,6 @@ def _recipe(model: Model) -> Recipe:
     return model.recipe
 
 
-def _encode(model: Model, part: Part, origin: str) -> tuple[np.ndarray, np.ndarray]:
-    recipe = _recipe(model)
-    return _encoded(recipe, part, origin).X, recipe.encode_target(
-        _with_target(recipe, part, origin), origin=origin, rows=part.rows
-    )
-
-
 def _encoded(recipe: Recipe, part: Part, origin: str) -> Encoded:
     parsed = parse(part.frame, recipe.columns, origin=origin, rows=part.rows)
     return recipe.encode(parsed.frame, origin=origin, rows=part.rows)
@@ -366,6 +365,14 @@ def _provenance(model: Model, data: Data, X: np.ndarray, y: np.ndarray) -> Prove
     )
 
 
+def encode_part(model: Model, part: Part, origin: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return X float64 (n, d) and y of some rows, as the network of the model is trained on them."""
+    recipe = _recipe(model)
+    return _encoded(recipe, part, origin).X, recipe.encode_target(
+        _with_target(recipe, part, origin), origin=origin, rows=part.rows
+    )
+
+
 def row_hashes(X: np.ndarray, y: np.ndarray, salt: str) -> np.ndarray:
     """Return a salted 64-bit hash of each encoded row with its target: int64 (n,)."""
     key = bytes.fromhex(salt)
@@ -386,7 +393,7 @@ def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
             raise DataError(f"{data.origin} needs rows in its test part; it has none.", "Train on more rows.")
         return part, f"{len(part):,} test rows of {data.origin}, which nothing has seen ({origin.how_split})."
     everything = data.all
-    X, y = _encode(model, everything, data.origin)
+    X, y = encode_part(model, everything, data.origin)
     seen = np.isin(row_hashes(X, y, origin.salt), origin.trained_rows) if origin.salt else np.zeros(len(X), dtype=bool)
     if seen.all():
         raise DataError(

@@ -25,7 +25,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (data.load, data.build, training.train, using.evaluate, using.predict, using.inspect, using.list_networks):
+for command in (
+    data.load,
+    data.build,
+    training.train,
+    using.evaluate,
+    using.predict,
+    using.inspect,
+    using.list_networks,
+):
     app.command(name=command.__name__.partition("_")[0])(command)
 
 

@@ -1,15 +1,13 @@
 """The commands of the first two steps: load and build."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from nnzoo.cli.options import Json, LoadOptions, NetworkName, Settings, Source, network_settings, with_load_options
 from nnzoo.cli.running import show_json
+from nnzoo.errors import quote
 
 if TYPE_CHECKING:
     from nnzoo.data.dataset import Data
-    from nnzoo.model import Model
 
 DEFAULT_NETWORK = "deep-feed-forward"
 
@@ -24,10 +22,10 @@ def load(source: Source, as_json: Json = False, *, given: LoadOptions) -> None:
         return
     print(data)
     if data.target is None:
-        print(f"\nNext: nnzoo load {source} --target COLUMN")
+        print(f"\nNext: {given.command('load', source)} --target COLUMN")
     else:
         print(f"\nNetworks that fit: {', '.join(networks)}")
-        print(f"Next: nnzoo train {source} --target {data.target}")
+        print(f"Next: {given.command('train', source)}")
 
 
 @with_load_options
@@ -42,16 +40,18 @@ def build(
     """Show the network that the data ask for: layers, shapes, weights, memory, time."""
     given.need_target()
     params = network_settings(network, settings)
-    data, model = _built(source, network, params, given)
+    from nnzoo import steps
     from nnzoo.cli.outline import outline
 
-    found = outline(model, data)
+    data = given.load(source)
+    found = outline(steps.build(network, data, params, seed=given.seed), data)
     if as_json:
         show_json(found.to_json())
         return
     print(short_summary(data))
     print(f"\n{found}")
-    print(f"\nNext: nnzoo train {source} --target {data.target} --network {network}")
+    chosen = [word for text in settings or () for word in ("--set", text)]
+    print(f"\nNext: {given.command('train', source, '--network', network, *chosen)}")
 
 
 def fitting_networks(data: "Data") -> list[str]:
@@ -59,3 +59,16 @@ def fitting_networks(data: "Data") -> list[str]:
     from nnzoo.catalog import CATALOG
 
     return [row.id for row in CATALOG if "table" in row.kinds and (data.task is None or data.task in row.tasks)]
+
+
+def short_summary(data: "Data") -> str:
+    """Return what the data are in two lines, and the warnings of the check-up."""
+    sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
+    lines = [
+        f"{data.origin}: {len(data):,} rows, {len(data.columns):,} input columns, target {quote(data.target)}, {data.task}",
+        f"Split: {sizes} rows; {data.how_split}",
+    ]
+    lines += [f"! {each.message} {each.hint}".rstrip() for each in data.findings if each.level == "warning"]
+    if data.rejects:
+        lines.append(f"! {len(data.rejects):,} rows were left out.")
+    return "\n".join(lines)

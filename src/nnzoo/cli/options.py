@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -24,7 +25,9 @@ OnBadRow = Annotated[str, typer.Option(help="error, or skip: leave out rows that
 NetworkName = Annotated[str | None, typer.Option(help="Its name in any usual form; see nnzoo list.", metavar="NAME")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help='A parameter of the network: n_epochs=50, hidden_layer_sizes="64,32".'),
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help='A parameter of the network: n_epochs=50, hidden_layer_sizes="64,32".'
+    ),
 ]
 
 WHOLE = re.compile(r"[+-]?\d+")
@@ -44,7 +47,9 @@ class LoadOptions:
     group: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Rows with equal values stay in one part of the split.")
     ] = None
-    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Split by time: the last rows are the test.")] = None
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Split by time: the last rows are the test.")] = (
+        None
+    )
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +57,9 @@ class LoadOptions:
             help="Kind of a column: number, category, boolean, time, text, id, constant; ignore leaves it out.",
         ),
     ] = None
-    coerce: Annotated[bool, typer.Option("--coerce", help="Take cells that do not fit their column as missing.")] = False
+    coerce: Annotated[bool, typer.Option("--coerce", help="Take cells that do not fit their column as missing.")] = (
+        False
+    )
     on_bad_row: OnBadRow = "error"
     seed: Annotated[int, typer.Option(help="Seed of the split and of the network.")] = 0
 
@@ -72,6 +79,19 @@ class LoadOptions:
             on_bad_row=self.on_bad_row,
             seed=self.seed,
         )
+
+    def command(self, verb: str, source: str, *more: str) -> str:
+        """Return the command line of another command on the same data, as it is typed."""
+        words = ["nnzoo", verb, source]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            name = f"--{field.name.replace('_', '-')}"
+            if value is True:
+                words.append(name)
+            elif value not in (None, field.default):
+                for each in value if isinstance(value, list) else [value]:
+                    words += [name, str(each)]
+        return shlex.join([*words, *more])
 
     def need_target(self) -> None:
         """Raise UsageError without a target."""

@@ -33,7 +33,7 @@ def wilson(n_right: float, n_rows: float) -> tuple[float, float]:
     middle = share + Z_95**2 / (2 * n_rows)
     half = Z_95 * math.sqrt(share * (1 - share) / n_rows + Z_95**2 / (4 * n_rows**2))
     whole = 1 + Z_95**2 / n_rows
-    # The middle and the half are rounded apart from each other: without min and max, 1 could lie above its own interval.
+    # Middle and half are rounded apart: without min and max, a share of 1 could lie above its own interval.
     return max(0.0, min(share, (middle - half) / whole)), min(1.0, max(share, (middle + half) / whole))
 
 

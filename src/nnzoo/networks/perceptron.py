@@ -282,7 +282,7 @@ class Perceptron(Network):
     tol : float or None, default 1e-3
         Stop when the share of mistakes has not fallen by more than this share of itself for ``patience`` epochs (of the
         validation rows, where there are any); None takes all epochs. A pass without a mistake always ends training.
-    patience : int, default 5
+    patience : int, default 20
     shuffle : bool, default True
     average : bool, default False
         Predict with the mean of the weights over all rows taken (Freund & Schapire 1999).
@@ -349,7 +349,7 @@ class Perceptron(Network):
         penalty_weight: float = 1e-4,
         n_epochs: int = 1000,
         tol: float | None = 1e-3,
-        patience: int = 5,
+        patience: int = 20,
         shuffle: bool = True,
         average: bool = False,
         pocket: bool = False,

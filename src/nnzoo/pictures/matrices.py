@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_WRITTEN = 12
 # Opaque cells carry their own contrast, so they read the same on a light and on a dark page.
 PALE, DEEP = np.array([0xE8, 0xF1, 0xF8]) / 255, np.array([0x0B, 0x3C, 0x5D]) / 255
-DARK_TEXT, LIGHT_TEXT = "#0b0e13", "#ffffff"
+DARK_TEXT, LIGHT_TEXT = "#000000", "#ffffff"
 
 
 def confusion_matrix(counts: np.ndarray, labels: Sequence[object]) -> "Figure":
@@ -51,7 +51,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[object]) -> "Figure":
 
 def text_colour(cell: np.ndarray) -> str:
     """Return dark or light text, whichever has the higher contrast on a cell (red, green, blue from 0 to 1)."""
-    return LIGHT_TEXT if luminance(cell) < 0.18 else DARK_TEXT
+    return LIGHT_TEXT if luminance(cell) < 0.179 else DARK_TEXT
 
 
 def luminance(colour: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """Gradient descent on the loss of the head: the trainer of every network that does not bring a rule of its own."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -159,6 +160,11 @@ class GradientTrainer:
                         "Use a smaller network or a machine with more memory.",
                     ) from error
                 self._micro_batch = math.ceil(size / 2)
+                warnings.warn(
+                    f"memory ran out for {size} rows at once; a step now works through {self._micro_batch} rows at a "
+                    "time, to the same gradient",
+                    stacklevel=2,
+                )
 
     def _accumulate(self, batch: Batch, size: int) -> float:
         self.optimizer.zero_grad(set_to_none=True)

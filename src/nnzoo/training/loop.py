@@ -242,12 +242,16 @@ class Loop:
         for name, value in {"epoch": float(place.epoch), **losses, "seconds": place.seconds}.items():
             self.history.setdefault(name, []).append(value)
         self._keep_best(losses[self._best_by])
+        place.stopped = self._natural_end()
+
+    def _natural_end(self) -> str:
+        """Return why training is over after the epochs done, or an empty text where it goes on."""
+        place, settings = self.place, self.settings
         if self.trainer.finished:
-            place.stopped = "finished"
-        elif self.settings.patience is not None and place.waited >= self.settings.patience:
-            place.stopped = "patience"
-        elif place.epoch >= self.settings.n_epochs:
-            place.stopped = "epochs"
+            return "finished"
+        if settings.patience is not None and place.waited >= settings.patience:
+            return "patience"
+        return "epochs" if place.epoch >= settings.n_epochs else ""
 
     @property
     def _best_by(self) -> str:
@@ -256,6 +260,7 @@ class Loop:
     def _keep_best(self, loss: float) -> None:
         """Copy the weights of the best epoch; count epochs without a clear improvement."""
         place = self.place
+        loss = math.inf if math.isnan(loss) else loss
         if loss < place.best_loss or not self.best:
             place.best_loss, place.best_epoch = loss, place.epoch
             self.best = {name: tensor.detach().clone() for name, tensor in self.trainer.weights().items()}
@@ -365,6 +370,8 @@ class Loop:
         for name in _MAY_BE_INFINITE:
             place[name] = math.inf if place[name] is None else place[name]
         self.place = _Place(**place)
+        if self.place.epoch and not self.place.batch:
+            self.place.stopped = self._natural_end()
         self._next_checkpoint = self.place.seconds + FIRST_CHECKPOINT_SECONDS
 
     def _check_identity(self, about: dict[str, Any]) -> None:

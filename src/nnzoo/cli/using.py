@@ -1,0 +1,202 @@
+"""The commands for what is trained, evaluate, predict and inspect; and the list of all networks."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnzoo.cli.options import Json, ModelFile, OnBadRow, Source
+from nnzoo.cli.running import show_json
+from nnzoo.errors import ModelFileError, ResourceError, UsageError, quote
+from nnzoo.files import check_writable, open_regular
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from nnzoo.model import Model
+    from nnzoo.prediction.decode import Decoder
+
+SHOWN_ROWS = 20
+MAX_CELL = 32
+
+
+def evaluate(
+    model: ModelFile,
+    source: Source,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page, too.")] = None,
+    on_bad_row: OnBadRow = "error",
+    as_json: Json = False,
+) -> None:
+    """Measure a model on rows that it has never seen, beside simple competitors."""
+    if html is not None:
+        _check_place(html, "--html", model, source)
+    trained = _load_model(model)
+    from nnzoo import steps
+    from nnzoo.data.dataset import load_like
+
+    data = load_like(source, trained.provenance.settings, on_bad_row=on_bad_row)
+    report = steps.evaluate(trained, data)
+    if html is not None:
+        report.to_html(html)
+    if as_json:
+        show_json(report.to_json())
+        return
+    print(report)
+    if html is not None:
+        print(f"\nReport: {html}")
+    print(f"\nNext: {shlex.join(['nnzoo', 'predict', model, 'NEW.csv', '--out', 'predictions.csv'])}")
+
+
+def predict(
+    model: ModelFile,
+    rows: Annotated[str, typer.Argument(metavar="ROWS", help="A table, or one row as JSON: '{\"age\": 31}'.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File for the predictions: .csv, .tsv, .jsonl or .parquet.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what training never saw.")] = False,
+    on_bad_row: OnBadRow = "error",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write text as it is, even where a spreadsheet takes it for a formula.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Predict for new rows, in their order; files of any size."""
+    if out is not None:
+        _check_place(out, "--out", model, rows)
+    source = _rows(rows)
+    if out is not None and not isinstance(source, dict):
+        open_regular(source).close()
+    trained = _load_model(model)
+    from nnzoo.prediction.stream import check_suffix, predict_chunks, predict_to_file
+    from nnzoo.steps import make_decoder
+
+    decoder = make_decoder(trained, strict=strict, on_bad_row=on_bad_row)
+    if out is not None:
+        check_suffix(out)
+        predict_to_file(decoder, source, out, raw=raw)
+        shown = None
+    else:
+        shown = _collect(predict_chunks(decoder, source), limit=None if as_json else SHOWN_ROWS)
+    decoder.warn()
+    if as_json:
+        show_json(_told(decoder, shown, out))
+    elif shown is not None:
+        print(_table(shown))
+        print(_count(decoder))
+        if decoder.n_rows > SHOWN_ROWS:
+            print("All of them: add --out predictions.csv")
+    else:
+        print(f"{_count(decoder)}: {out}")
+
+
+def inspect(model: ModelFile, as_json: Json = False) -> None:
+    """Show the card of a model, from its file alone."""
+    trained = _load_model(model)
+    if as_json:
+        show_json(trained.card())
+    else:
+        print(trained)
+
+
+def list_networks(as_json: Json = False) -> None:
+    """List the networks of the chart."""
+    from nnzoo.catalog import CATALOG
+
+    if as_json:
+        names = (
+            "id",
+            "abbreviation",
+            "name",
+            "class_name",
+            "year",
+            "source",
+            "kinds",
+            "tasks",
+            "use_for",
+            "other_names",
+        )
+        show_json([{name: getattr(row, name) for name in names} for row in CATALOG])
+        return
+    width = max(len(row.id) for row in CATALOG)
+    for row in CATALOG:
+        print(f"{row.abbreviation:<4} {row.id:<{width}}  {row.year}  {', '.join(row.tasks)}: {row.use_for}")
+
+
+def _load_model(path: str) -> "Model":
+    open_regular(path, ModelFileError, follow=False).close()
+    from nnzoo.model import load_model
+
+    return load_model(path)
+
+
+def _check_place(path: Path, option: str, *inputs: str) -> None:
+    """Raise an error unless a file can be written there and is none of the inputs."""
+    for name in inputs:
+        if path.exists() and os.path.exists(name) and path.samefile(name):
+            raise UsageError(f"{option} needs another file than {quote(name)}, which is read.", "Give another name.")
+    if path.is_dir():
+        raise UsageError(f"{option} needs the name of a file; {quote(path)} is a folder.", "Name a file in it.")
+    try:
+        check_writable(path.parent)
+    except ResourceError as error:
+        raise ResourceError(f"{option}: {error.message}", error.hint) from error
+
+
+def _rows(text: str) -> Any:
+    """Return what is to be predicted: one row from JSON, a bundled table, or a path."""
+    from nnzoo.data.samples import SAMPLES, sample_path
+
+    if os.path.exists(text):
+        return text
+    if text.lstrip().startswith("{"):
+        from nnzoo.plainjson import parse_json
+
+        return parse_json(text.encode("utf-8", "surrogatepass"), UsageError, owner="ROWS")
+    return sample_path(text) if text in SAMPLES else text
+
+
+def _collect(chunks: Any, limit: int | None) -> "pl.DataFrame":
+    """Return the first rows of all chunks; every chunk is read, because it counts."""
+    import polars as pl
+
+    kept: list[pl.DataFrame] = []
+    n_kept = 0
+    for chunk in chunks:
+        if not kept or limit is None or n_kept < limit:
+            kept.append(chunk if limit is None else chunk.head(limit - n_kept))
+            n_kept += kept[-1].height
+    return pl.concat(kept, how="vertical_relaxed")
+
+
+def _told(decoder: "Decoder", shown: "pl.DataFrame | None", out: Path | None) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "rows": decoder.n_rows,
+        "without_prediction": decoder.n_rejected,
+        "unused_columns": list(decoder.extra),
+        "unusual": decoder.counts,
+    }
+    if shown is None:
+        return told | {"out": os.fspath(out or "")}
+    return told | {"predictions": shown.to_dicts()}
+
+
+def _table(frame: "pl.DataFrame") -> str:
+    rows = [list(frame.columns), *([_cell(value) for value in row] for row in frame.iter_rows())]
+    rows[0] = [_cell(name) for name in rows[0]]
+    widths = [max(len(row[place]) for row in rows) for place in range(frame.width)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.4g}" if isinstance(value, float) else quote(value)[1:-1]
+    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+
+
+def _count(decoder: "Decoder") -> str:
+    without = f", {decoder.n_rejected:,} of them without a prediction" if decoder.n_rejected else ""
+    return f"{decoder.n_rows:,} row{'s' * (decoder.n_rows != 1)}{without}"
