@@ -180,7 +180,7 @@ def test_C2_gradient_that_is_not_finite_is_seen_where_the_loss_is_finite():
     one = trainer(Root())
     with pytest.raises(NotFinite, match=r"loss \d\.\d+, gradient norm (inf|nan)"):
         take_step(one, batch())
-    assert float(one.network.w) == 0.0
+    assert one.network.w.item() == 0.0
 
 
 def test_restart_goes_back_to_the_weights_with_a_tenth_of_the_rate_and_no_momentum():

@@ -71,8 +71,8 @@ def available_memory(device: torch.device) -> int:
     """Return the bytes that an allocation on the device can still get, as far as the system tells."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    limits = [_meminfo_available(), _control_group_available()]
-    return min(limit for limit in limits if limit is not None) if any(limits) else 2**62
+    limits = (_meminfo_available(), _control_group_available())
+    return min((limit for limit in limits if limit is not None), default=2**62)
 
 
 def check_memory(owner: str, needed: int, device: torch.device, hint: str) -> None:
@@ -86,7 +86,7 @@ def check_memory(owner: str, needed: int, device: torch.device, hint: str) -> No
 
 def derive_seed(seed: int, *place: int) -> int:
     """Return a seed for one place of a run (an epoch, say): a pure function of its arguments."""
-    return int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 @contextmanager

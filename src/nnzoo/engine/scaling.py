@@ -7,8 +7,6 @@ import numpy as np
 
 from nnzoo.errors import DataError, listing
 
-LARGEST = float(np.finfo(np.float32).max)
-
 
 @dataclass(frozen=True)
 class Standardizer:
@@ -34,8 +32,10 @@ class Standardizer:
         tame = X / top
         mean = share @ tame
         scale = np.sqrt(share @ np.square(tame - mean))
-        constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        mean, scale = mean * top, np.where(constant, 1.0, scale * top)
+        same = np.all(X == X[0], axis=0)
+        is_rounding = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        mean = np.where(same, X[0], mean * top)
+        scale = np.where(same, 1.0, np.where(is_rounding, top, scale * top))
         scale = np.maximum(scale, np.finfo(np.float64).tiny)
         as_is = np.all((X == 0) | (X == 1), axis=0)
         as_is[list(keep)] = True
@@ -52,19 +52,19 @@ class Standardizer:
         Raises
         ------
         DataError
-            A value is too large for float32 after standardisation; the column is named.
+            A value is too large for the type after standardisation; the column is named.
         """
         with np.errstate(over="ignore"):
             Z = (X - self.mean) / self.scale
-        if dtype == np.float32:
-            too_large = ~(np.abs(Z).max(axis=0, initial=0.0) <= LARGEST)
-            if too_large.any():
-                columns = np.flatnonzero(too_large)
-                called = [list(names)[c] for c in columns] if names is not None else columns
-                raise DataError(
-                    f"X needs values that fit into float32 once standardised; too large in column {listing(called)}.",
-                    "Remove the extreme rows or take the logarithm of the column.",
-                )
+        too_large = ~(np.abs(Z).max(axis=0, initial=0.0) <= np.finfo(dtype).max)
+        if too_large.any():
+            columns = np.flatnonzero(too_large)
+            called = [list(names)[c] for c in columns] if names is not None else columns
+            raise DataError(
+                f"X needs values that fit into {np.dtype(dtype)} once standardised; too large in column "
+                f"{listing(called)}.",
+                "Remove the extreme rows or take the logarithm of the column.",
+            )
         return Z.astype(dtype)
 
     def invert(self, Z: np.ndarray) -> np.ndarray:
