@@ -14,7 +14,7 @@ DEFAULT_NETWORK = "deep-feed-forward"
 
 @with_load_options
 def load(source: Source, as_json: Json = False, *, given: LoadOptions) -> None:
-    """Say what the data are, what is wrong with them, and which networks fit."""
+    """Step 1: what the data are, and what is wrong with them."""
     data = given.load(source)
     networks = fitting_networks(data)
     if as_json:
@@ -37,7 +37,7 @@ def build(
     *,
     given: LoadOptions,
 ) -> None:
-    """Show the network that the data ask for: layers, shapes, weights, memory, time."""
+    """Step 2: layers, weights, memory, time of an untrained network."""
     given.need_target()
     params = network_settings(network, settings)
     from nnzoo import steps
@@ -62,10 +62,11 @@ def fitting_networks(data: "Data") -> list[str]:
 
 
 def short_summary(data: "Data") -> str:
-    """Return what the data are in two lines, and the warnings of the check-up."""
+    """Return what the data are in three lines, and the warnings of the check-up."""
     sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
     lines = [
-        f"{data.origin}: {len(data):,} rows, {len(data.columns):,} input columns, target {quote(data.target)}, {data.task}",
+        f"{data.origin}: {len(data):,} rows, {len(data.columns):,} input columns",
+        f"Target: {quote(data.target)}, {data.task}",
         f"Split: {sizes} rows; {data.how_split}",
     ]
     lines += [f"! {each.message} {each.hint}".rstrip() for each in data.findings if each.level == "warning"]

@@ -22,7 +22,7 @@ Source = Annotated[str, typer.Argument(metavar="DATA", help="A table, or the nam
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file, such as penguins.nnzoo.")]
 Json = Annotated[bool, typer.Option("--json", help="Plain JSON on standard output, nothing else there.")]
 OnBadRow = Annotated[str, typer.Option(help="error, or skip: leave out rows that cannot be read, and count them.")]
-NetworkName = Annotated[str | None, typer.Option(help="Its name in any usual form; see nnzoo list.", metavar="NAME")]
+NetworkName = Annotated[str, typer.Option(help="Its name in any usual form; see nnzoo list.", metavar="NAME")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

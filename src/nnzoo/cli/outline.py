@@ -127,7 +127,7 @@ def _layers(network: nn.Module, row: torch.Tensor) -> tuple[Layer, ...]:
 
 def _seconds_per_epoch(model: Model, X: Any, y: Any, arithmetic: str) -> float | None:
     """Train a copy for a few steps; the first epoch warms up and does not count."""
-    network = clone(model.network)
+    network: Any = clone(model.network)
     batch_size = network.loop_settings(len(X), model.seed, with_validation=True).batch_size
     n_rows = min(len(X), MEASURED_BATCHES * batch_size)
     if n_rows > MAX_MEASURED_ROWS:

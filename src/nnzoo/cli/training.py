@@ -22,7 +22,7 @@ from nnzoo.cli.options import (
     with_load_options,
 )
 from nnzoo.cli.running import INTERRUPTED, TERMINATED, fail, show_json
-from nnzoo.errors import NnzooError, ResourceError, UsageError, listing, quote
+from nnzoo.errors import ResourceError, UsageError, listing, quote
 from nnzoo.files import Lock, atomic_write, check_writable
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def train(
     *,
     given: LoadOptions,
 ) -> None:
-    """Train a network and save it as one file: best weights, recipe, split."""
+    """Step 3: train a network, save the model as one file."""
     given.need_target()
     seconds = None if time_limit is None else parse_duration(time_limit)
     places = _checked_places(source, out, fallback_dir, no_clobber=no_clobber)
@@ -197,7 +197,7 @@ def _words(told: dict[str, Any], source: str) -> str:
     best = "".join(f", {name.removeprefix('best_').replace('_', ' ')} {v:.4g}" for name, v in told["metrics"].items())
     size = os.path.getsize(told["model"]) / 1024
     lines = [
-        f"{told['network']}, {told['weights']:,} weights: {told['epochs']:,} epochs, ended by {ENDS[told['stopped_by']]}; "
+        f"{told['network']}, {told['weights']:,} weights: {told['epochs']:,} epochs, {ENDS[told['stopped_by']]}; "
         f"weights of epoch {told['best_epoch']:,} kept{best}.",
         f"Saved {quote(told['model'])} ({size:,.0f} KiB).",
     ]

@@ -29,7 +29,7 @@ def evaluate(
     on_bad_row: OnBadRow = "error",
     as_json: Json = False,
 ) -> None:
-    """Measure a model on rows that it has never seen, beside simple competitors."""
+    """Step 4: measure a model on rows that it has never seen."""
     if html is not None:
         _check_place(html, "--html", model, source)
     trained = _load_model(model)
@@ -62,7 +62,7 @@ def predict(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Predict for new rows, in their order; files of any size."""
+    """Step 5: predict for new rows, in their order."""
     if out is not None:
         _check_place(out, "--out", model, rows)
     source = _rows(rows)
