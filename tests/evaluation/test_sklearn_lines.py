@@ -130,8 +130,9 @@ def test_separator_is_found_outside_quotes(tmp_path):
     assert "separator=';'" in code_lines("constant", "regression", path, "y", ["a,b,c,d"])
 
 
-def test_data_in_memory_starts_from_a_frame_of_the_readers_own():
-    code = code_lines("linear", "regression", make_table(), "price", KINDS)
+@pytest.mark.parametrize("source", [None, make_table(), "the table"], ids=["none", "frame", "words"])
+def test_data_in_memory_starts_from_a_frame_of_the_readers_own(source):
+    code = code_lines("linear", "regression", source, "price", KINDS)
     assert "# table: your data as a polars data frame" in code
     ast.parse(code)
 

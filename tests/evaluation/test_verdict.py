@@ -67,11 +67,21 @@ def test_swapping_the_sides_swaps_the_sign():
     assert (forth.outcome, back.outcome) == ("beats", "is worse than")
 
 
-@pytest.mark.parametrize(("n_more", "outcome"), [(3, "cannot be told apart from"), (9, "beats")])
+# An exact sign test needs 6 rows of 6 for 5 %; 5 of 5 happens by chance in 1 of 16 cases.
+A_HANDFUL = pytest.mark.parametrize(("n_more", "outcome"), [(5, "cannot be told apart from"), (10, "beats")])
+
+
+@A_HANDFUL
 def test_a_handful_of_rows_on_one_side_is_no_proof(n_more, outcome):
-    # An exact sign test needs 6 of 6 for 5 %; 3 of 3 happens by chance in a quarter of all cases.
     truth, own = labels_right(60, 50 + n_more)
     assert compare("classification", truth, own, baseline("classification", *labels_right(60, 50))).outcome == outcome
+
+
+@A_HANDFUL
+def test_a_handful_of_labels_on_one_side_is_no_proof(n_more, outcome):
+    truth, own = (each[:, None] for each in labels_right(60, 50 + n_more))
+    other = baseline("classification", truth, labels_right(60, 50)[1][:, None], several_labels=True)
+    assert compare("classification", truth, own, other, several_labels=True).outcome == outcome
 
 
 def test_equal_networks_rarely_beat_each_other():

@@ -10,7 +10,7 @@ from nnzoo.pictures import canvas, svg
 from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
 from nnzoo.pictures.matrices import DEEP, PALE, confusion_matrix, luminance, text_colour
 
-EVIL = ["$x_{", "<b>&\"'", "\x1b[31m\x00", "日本語", "_hidden", ""]
+EVIL = ["$x_{$", "<b>&\"'", "\x1b[31m\x00", "日本語", "_hidden", ""]
 HISTORY = {
     "epoch": [1, 2, 3, 4],
     "train_loss": [4.0, 3.0, 2.0, 1.0],

@@ -123,9 +123,9 @@ class ContrastiveDivergenceTrainer:
         self.W, self.b, self.c = (weights[name].numpy().copy() for name in "Wbc")
 
 
-def gradient_trainer(**settings: object) -> GradientTrainer:
+def gradient_trainer(*, dropout: float = 0.3, **settings: object) -> GradientTrainer:
     with isolated_random_state(1, CPU):
-        network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.3), nn.Linear(8, 1)).double()
+        network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1)).double()
     chosen = GradientSettings(**({"learning_rate": 0.01, "n_steps": 36, "schedule": "cosine"} | settings))
     return GradientTrainer(network, HEADS["regression"].row_loss, chosen, Arithmetic(torch.float64))
 
@@ -133,7 +133,6 @@ def gradient_trainer(**settings: object) -> GradientTrainer:
 RULES = {
     "gradient": gradient_trainer,
     "averaged sgd": lambda: gradient_trainer(optimizer="sgd", average=True, warmup=0.2),
-    "lbfgs": lambda: gradient_trainer(optimizer="lbfgs", schedule="constant"),
     "two optimisers": AdversarialTrainer,
     "no gradients": ContrastiveDivergenceTrainer,
 }
@@ -199,6 +198,18 @@ def test_run_interrupted_after_any_step_resumes_to_the_same_bits(rule, n_steps, 
     )
     assert stopped.stopped == "interrupt"
     resumed = run_loop(RULES[rule](), train, valid=valid, run=Run(checkpoints=checkpoints, resume=True))
+    assert_same(resumed, whole)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+def test_line_searches_interrupted_and_resumed_give_the_same_bits(n_steps, tmp_path):
+    def trainer() -> GradientTrainer:
+        return gradient_trainer(optimizer="lbfgs", schedule="constant", dropout=0.0)
+
+    checkpoints = Checkpoints(tmp_path / "run")
+    whole = run_loop(trainer(), rows(), batch_size=N_ROWS)
+    run_loop(after_steps(trainer(), n_steps, interrupt), rows(), batch_size=N_ROWS, run=Run(checkpoints=checkpoints))
+    resumed = run_loop(trainer(), rows(), batch_size=N_ROWS, run=Run(checkpoints=checkpoints, resume=True))
     assert_same(resumed, whole)
 
 

@@ -1,6 +1,8 @@
 """What a network will be before it is trained: layers, shapes, weights, memory; and how long a pass takes, measured."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import torch
@@ -140,4 +142,5 @@ def _seconds_per_epoch(model: Model, X: Any, y: Any, arithmetic: str) -> float |
     if len(seconds) < 2:
         return None
     n_batches = -(-n_rows // batch_size)
-    return (seconds[-1] - seconds[0]) / (len(seconds) - 1) * (-(-len(X) // batch_size)) / n_batches
+    typical = median(after - before for before, after in pairwise(seconds))
+    return typical * (-(-len(X) // batch_size)) / n_batches

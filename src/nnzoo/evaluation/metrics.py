@@ -234,7 +234,7 @@ def _auc(second: np.ndarray, chance: np.ndarray) -> Metric:
     """Mann-Whitney's share, with the variance of DeLong et al. (1988) turned into an effective number of rows."""
     high, low = chance[second], chance[~second]
     above = _share_below(low, high)
-    below = 1 - _share_below(high, low)
+    below = _share_below(high, low)
     value = float(above.mean())
     n_effective = float(min(len(high), len(low)))
     if n_effective > 1 and 0 < value < 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 NUMBERS, TIMES, CATEGORIES, TEXTS = "numbers", "times", "categories", "texts"
 GROUP_OF = {"number": NUMBERS, "time": TIMES, "category": CATEGORIES, "boolean": CATEGORIES, "text": TEXTS}
 SEPARATORS = ",;\t|"
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".xlsx", ".npy", ".npz")
 WIDTH = 100
 
 
@@ -31,7 +32,8 @@ def code_lines(
     task : str
         "classification" or "regression".
     source : path or other
-        The file that was loaded; a frame or an array gives lines that start from a polars frame ``table``.
+        The file that was loaded, known by its ending. All else, and words such as "the table" for a frame, gives
+        lines that start from a polars frame ``table``.
     target : str or None
         Column to predict; None gives no lines.
     columns : mapping of str to str, or iterable of str
@@ -81,12 +83,11 @@ def code_lines(
 
 def _reading(source: object, separator: str | None) -> list[str]:
     """Return the lines that make the polars frame ``table``."""
-    if not isinstance(source, str | os.PathLike):
-        return ["# table: your data as a polars data frame"]
-    path = os.fspath(source)
-    path = path if isinstance(path, str) else os.fsdecode(path)
+    path = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
     plain = path.lower().removesuffix(".gz")
     suffix = Path(plain).suffix
+    if suffix not in SUFFIXES:
+        return ["# table: your data as a polars data frame"]
     opened = f'gzip.open({path!r}, "rb")' if plain != path.lower() else repr(path)
     if suffix == ".parquet":
         return [f"table = pl.read_parquet({path!r})"]
