@@ -4,3 +4,6 @@ import os
 
 # scikit-learn's check of array API input runs only where scipy was told so before its first import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+# Two workers test side by side, one a core: threads of their own would only stand in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -52,7 +52,7 @@ def test_range_says_itself_in_words(allowed, words):
 
 
 def test_value_outside_its_range_is_named_with_the_range_and_what_came():
-    with pytest.raises(ParameterError, match="FeedForward: n_hidden needs a whole number from 1 to 9; got \"0\"") as err:
+    with pytest.raises(ParameterError, match='FeedForward: n_hidden needs a whole number from 1 to 9; got "0"') as err:
         check_ranges("FeedForward", {"n_hidden": 0}, {"n_hidden": Whole(1, 9)})
     assert err.value.hint == "Pass n_hidden= within that range."
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import narwhals as nw
@@ -220,7 +221,7 @@ def evaluate(model: Model, data: Any) -> Report:
             categorical_features=recipe.categorical_features,
             several_labels=several,
             seed=model.seed,
-            source=data.origin,
+            source=data.origin if Path(data.origin).is_file() else None,
             target=data.target,
             columns={column.name: column.kind for column in recipe.columns},
         )

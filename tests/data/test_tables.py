@@ -586,7 +586,7 @@ def test_E6_borders_of_chunks_follow_the_row_number_and_rejected_rows_are_missin
     chunks = list(read_chunks(path, n_rows=256, on_bad_row="skip"))
     assert [(chunk.rows[0], chunk.rows[-1]) for chunk in chunks] == [(1, 255), (258, 512), (513, 768), (769, 999)]
     assert [[reject.row for reject in chunk.rejects] for chunk in chunks] == [[256], [257], [], [1000]]
-    assert all(chunk.fingerprint == "" and chunk.origin == str(path) for chunk in chunks)
+    assert all(chunk.fingerprint == "" and chunk.origin.endswith(path.name) for chunk in chunks)
     assert all(chunk.frame["a"].cast(pl.Int64).to_list() == chunk.rows.tolist() for chunk in chunks)
 
 

@@ -124,9 +124,10 @@ def test_lines_read_arrays(tmp_path, ending):
     assert score_of(code) < 0.1
 
 
-def test_separator_is_found_outside_quotes(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text('"a,b,c,d";y\n1;2\n')
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_separator_is_found_outside_quotes(tmp_path, ending):
+    path, content = tmp_path / f"table.{ending}", b'"a,b,c,d";y\n1;2\n'
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
     assert "separator=';'" in code_lines("constant", "regression", path, "y", ["a,b,c,d"])
 
 

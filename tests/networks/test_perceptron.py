@@ -78,13 +78,15 @@ def assert_same_rule(net: Perceptron, plain: RowByRow) -> None:
 
 
 def test_two_corrections_worked_by_hand():
-    """Row (1, 2), y = +1: score 0 is a mistake: w = (1, 2), b = 1. Row (3, 1), y = -1: score 6: w = (-2, 1), b = 0.
-    Second pass: (1, 2) scores 0, a mistake: w = (-1, 3), b = 1. (3, 1) scores 1: w = (-4, 2), b = 0; both right then.
+    """(w, b) after each pass over (1, 2) with y = +1 and (3, 1) with y = -1; a score of 0 is a mistake.
+
+    1st: scores 0 and 6, both wrong: (1, 2), 1, then (-2, 1), 0. 2nd: 0 and 1, both wrong: (-1, 3), 1, then (-4, 2), 0.
+    3rd: 0, wrong: (-3, 4), 1, then -4, right. 4th: 6 and -4, both right.
     """
     net = Perceptron(**IN_ORDER).fit([[1, 2], [3, 1]], [1, 0])
-    assert (net.coef_.tolist(), net.intercept_.tolist(), net.n_mistakes_) == ([[-4.0, 2.0]], [0.0], 4)
-    assert net.history_["train_loss"] == [1.0, 1.0, 0.0]
-    assert net.decision_function([[1, 1]]).tolist() == [-2.0]
+    assert (net.coef_.tolist(), net.intercept_.tolist(), net.n_mistakes_) == ([[-3.0, 4.0]], [1.0], 5)
+    assert net.history_["train_loss"] == [1.0, 1.0, 0.5, 0.0]
+    assert net.decision_function([[1, 1]]).tolist() == [2.0]
 
 
 @pytest.mark.parametrize("n_rows", [5, 255, 256, 257, 700])

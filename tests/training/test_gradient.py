@@ -36,7 +36,9 @@ def network(n_out: int = 2) -> nn.Module:
     return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, n_out)).double()
 
 
-def trainer(net: nn.Module | None = None, *, kind: str = "regression", arithmetic: Arithmetic = F64, **settings: object):
+def trainer(
+    net: nn.Module | None = None, *, kind: str = "regression", arithmetic: Arithmetic = F64, **settings: object
+):
     chosen = GradientSettings(**({"learning_rate": 0.1} | settings))
     return GradientTrainer(net or network(), HEADS[kind].row_loss, chosen, arithmetic)
 

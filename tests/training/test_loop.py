@@ -110,7 +110,9 @@ class ContrastiveDivergenceTrainer:
         return {".W": self.W, ".b": self.b, ".c": self.c, ".chain": self.chain}
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return {name.strip("."): torch.from_numpy(array) for name, array in self._arrays().items() if "chain" not in name}
+        return {
+            name.strip("."): torch.from_numpy(array) for name, array in self._arrays().items() if "chain" not in name
+        }
 
     def state(self) -> tuple:
         return {"n_steps": self.n_steps}, {name: torch.from_numpy(array) for name, array in self._arrays().items()}
@@ -256,7 +258,9 @@ def test_interrupt_during_the_wait_for_patience_resumes_to_the_same_end(tmp_path
     for last in (n_steps, n_steps - 4):
         checkpoints = Checkpoints(tmp_path / f"run{last}")
         trainer = after_steps(gradient_trainer(), last, interrupt)
-        assert run_loop(trainer, train, valid=valid, run=Run(checkpoints=checkpoints), **settings).stopped == "interrupt"
+        assert (
+            run_loop(trainer, train, valid=valid, run=Run(checkpoints=checkpoints), **settings).stopped == "interrupt"
+        )
         run = Run(checkpoints=checkpoints, resume=True)
         assert_same(run_loop(gradient_trainer(), train, valid=valid, run=run, **settings), whole)
 

@@ -14,7 +14,9 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) 
 KEYS = st.sampled_from(["a", "b", "network", "0"])
 STATES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner) | st.dictionaries(st.integers(0, 9), inner, min_size=1),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(KEYS, inner) | st.dictionaries(st.integers(0, 9), inner, min_size=1)
+    ),
 )
 
 

@@ -28,8 +28,10 @@ from nnzoo.files import Lock, atomic_write, check_writable
 if TYPE_CHECKING:
     from nnzoo.data.dataset import Data
     from nnzoo.model import Model
+    from nnzoo.training.checkpoint import Checkpoints
 
 SUFFIX = ".nnzoo"
+POINTER = "LATEST"
 EXITS = {"interrupt": INTERRUPTED, "terminate": TERMINATED}
 ENDS = {
     "epochs": "all epochs done",
@@ -91,7 +93,7 @@ def train(
         model = steps.build(network, data, params, seed=given.seed)
         checkpoints = Checkpoints(places.run)
         if not resume:
-            checkpoints.clear()
+            _forget(checkpoints, places.run)
         verbose = 0 if quiet else 1
         steps.train(model, data, time_limit=seconds, checkpoint=checkpoints, resume=resume, verbose=verbose)
         saved, digest = _save(model, places)
@@ -148,6 +150,13 @@ def _folder_of_run(folder: Path) -> Any:
             folder.rmdir()
 
 
+def _forget(checkpoints: "Checkpoints", folder: Path) -> None:
+    """Remove the checkpoints of an earlier run, and say so."""
+    if (folder / POINTER).exists():
+        fail("warning: the checkpoints of an interrupted run are removed; --resume would have gone on with it.")
+    checkpoints.clear()
+
+
 def _write_rejects(data: "Data", folder: Path) -> Path | None:
     """Write the rows that were left out, and why, to rejects.csv; one of an earlier run goes."""
     path = folder / "rejects.csv"
@@ -176,9 +185,10 @@ def _save(model: "Model", places: Places) -> tuple[Path, str]:
             if tried:
                 fail(f"warning: {quote(tried[0])} did not take the model ({reason}); it is in {quote(place)}.")
             return place, digest
+    again = "go on with --resume" if (places.run / POINTER).exists() else "train again"
     raise ResourceError(
         f"The model needs a place to be saved; tried {listing(tried)}: {reason}.",
-        "Make room, then go on with --resume; or name another place with --fallback-dir.",
+        f"Make room or name another place with --fallback-dir, then {again}.",
     )
 
 
@@ -203,7 +213,8 @@ def _words(told: dict[str, Any], source: str) -> str:
     ]
     if told["rejects"]:
         lines.append(f"Rows that were left out: {quote(told['rejects'])}.")
-    lines.append(f"Next: {shlex.join(['nnzoo', 'evaluate', told['model'], source])}")
+    skip = ["--on-bad-row", "skip"] if told["rejects"] else []
+    lines.append(f"Next: {shlex.join(['nnzoo', 'evaluate', told['model'], source, *skip])}")
     return "\n".join(lines)
 
 

@@ -140,7 +140,7 @@ def _leaks(context: _Context) -> Iterator[Finding]:
             "target given away",
             leak.columns[0] if len(leak.columns) == 1 else None,
             f"{names} {gives} the target {quote(context.target)} away: {leak.why}.",
-            f'If it is not known when you predict, leave it out with columns={{{leak.columns[0]!r}: "ignore"}}.',
+            f'If it is not known when you predict, leave it out with columns={{{leak.columns[0]!r}: "ignore"}} (--column {leak.columns[0]}=ignore).',
         )
 
 
@@ -209,7 +209,11 @@ def _copies(context: _Context) -> Iterator[Finding]:
             message = (
                 f"{n_copies:,} of {_count(len(held), 'row')} of the {name} part equal a training row in all inputs."
             )
-            hint = "" if by_nature else "Remove copies, or keep rows that belong together in one part with group=."
+            hint = (
+                ""
+                if by_nature
+                else "Remove copies, or keep rows that belong together in one part with group= (--group)."
+            )
             yield Finding("note" if by_nature else "warning", "copies across parts", None, message, hint)
     n_copies = len(rows) - len(np.unique(rows))
     if n_copies and not by_nature:

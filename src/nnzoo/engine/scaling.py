@@ -32,7 +32,7 @@ class Standardizer:
         tame = X / top
         mean = share @ tame
         scale = np.sqrt(share @ np.square(tame - mean))
-        same = np.all(X == X[0], axis=0)
+        same = np.all(X[0] == X, axis=0)
         is_rounding = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
         mean = np.where(same, X[0], mean * top)
         scale = np.where(same, 1.0, np.where(is_rounding, top, scale * top))

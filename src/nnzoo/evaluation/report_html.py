@@ -26,7 +26,7 @@ N_EPOCHS = 8
 LIGHT, LIGHT_INK, DARK, DARK_INK = "#ffffff", "#1a1e24", "#14171c", "#e6e8eb"
 SIDES = {"beats": "#009066", "cannot be told apart from": "#7a7f87", "is worse than": "#d55e00"}
 STYLE = """
-.nnzoo{font:16px/1.5 system-ui,sans-serif;max-width:46rem;overflow-wrap:anywhere}
+.nnzoo{font:16px/1.5 system-ui,sans-serif;max-width:46rem;overflow-wrap:break-word}
 .nnzoo h1{font-size:1.5rem;line-height:1.2;margin:0 0 .5rem}
 .nnzoo h2{font-size:1.15rem;margin:2rem 0 .4rem}
 .nnzoo p{margin:.4rem 0}

@@ -1,5 +1,6 @@
 """A few lines of scikit-learn that build a baseline from the user's own file, to be read, copied and run."""
 
+import gzip
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -118,9 +119,10 @@ def _array_frame(array: str) -> list[str]:
 
 def _separator(path: str) -> str:
     """Return the mark that the header line uses most."""
-    if path.lower().endswith(".gz") or not Path(path).is_file():
+    if not Path(path).is_file():
         return ","
-    with open(path, encoding="utf-8", errors="replace") as lines:
+    opener = gzip.open if path.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
         header = lines.readline(100_000)
     outside = "".join(header.split('"')[::2])
     return max(SEPARATORS, key=outside.count)

@@ -78,7 +78,7 @@ class DeepFeedForward(Encoder, Network):
     normalization : None, "batch" or "layer", default None
     optimizer : "auto", "adam", "adamw", "sgd" or "lbfgs", default "auto"
         "auto": "adam" with hidden layers. Without one the loss is convex, and "lbfgs" goes to its bottom.
-    learning_rate : float, default 1e-3
+    learning_rate : float, default 0.001
         Not used by "lbfgs".
     schedule : "constant", "cosine" or "one_cycle", default "constant"
     warmup : float, default 0.0

@@ -70,7 +70,7 @@ class FeedForward(Encoder, Network):
     normalization : None, "batch" or "layer", default None
     optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
         "lbfgs" takes all rows at each step.
-    learning_rate : float, default 1e-3
+    learning_rate : float, default 0.001
         Not used by "lbfgs".
     schedule : "constant", "cosine" or "one_cycle", default "constant"
     batch_size : int, default 256
@@ -82,7 +82,7 @@ class FeedForward(Encoder, Network):
         from 10,000 rows on, of which ``validation_fraction`` are then held out.
     patience : int, default 20
     validation_fraction : float, default 0.1
-    weight_decay : float, default 1e-4
+    weight_decay : float, default 0.0001
         L2 penalty.
     clip_norm : float or None, default None
         Largest norm of the gradient.
@@ -115,7 +115,7 @@ class FeedForward(Encoder, Network):
     >>> from sklearn.datasets import load_iris
     >>> from nnzoo import FeedForward
     >>> X, y = load_iris(return_X_y=True)
-    >>> FeedForward(n_hidden=20, random_state=0).fit(X, y).score(X, y) > 0.9
+    >>> FeedForward(n_hidden=20, n_epochs=500, random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """
 

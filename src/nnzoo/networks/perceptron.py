@@ -277,9 +277,9 @@ class Perceptron(Network):
     learning_rate : float, default 1.0
         η. Without penalty it changes no prediction.
     penalty : None, "l1", "l2" or "elasticnet", default None
-    penalty_weight : float, default 1e-4
+    penalty_weight : float, default 0.0001
     n_epochs : int, default 1000
-    tol : float or None, default 1e-3
+    tol : float or None, default 0.001
         Stop when the share of mistakes has not fallen by more than this share of itself for ``patience`` epochs (of the
         validation rows, where there are any); None takes all epochs. A pass without a mistake always ends training.
     patience : int, default 20
