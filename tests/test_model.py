@@ -63,7 +63,7 @@ CASES = {
         lambda: DeepFeedForward(task="regression", hidden_layer_sizes=(4, 3, 2), **SHORT),
         lambda: load_diabetes(return_X_y=True),
     ),
-    "DeepFeedForward linear": (lambda: DeepFeedForward(hidden_layer_sizes=(), **SHORT), lambda: wine([1.5, 2.0, 9.0])),
+    "DeepFeedForward linear": (lambda: DeepFeedForward(hidden_layer_sizes=(), **SHORT), lambda: wine([1.0, 2.0, 9.0])),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

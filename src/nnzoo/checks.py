@@ -50,7 +50,8 @@ class Real:
         """Say whether the value lies in the range."""
         if not isinstance(value, numbers.Real) or _is_bool(value) or not math.isfinite(value):
             return False
-        return (self.low < value if self.above else self.low <= value) and value <= self.high
+        number = float(value)
+        return (self.low < number if self.above else self.low <= number) and number <= self.high
 
     def __str__(self) -> str:
         low = f"above {self.low:g}" if self.above else f"from {self.low:g}"

@@ -474,7 +474,8 @@ class Network(BaseEstimator):
 
     def _check_inputs(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
-        return self._to_inputs(validate_data(self, X, reset=False, dtype=np.float64, order="C"))
+        checked: Any = validate_data(self, X, reset=False, dtype=np.float64, order="C")
+        return self._to_inputs(checked)
 
     def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         probability = self.target_.head.activation(torch.from_numpy(scores)).numpy()

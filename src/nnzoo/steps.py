@@ -38,7 +38,7 @@ __all__ = ["build", "evaluate", "load", "predict", "train"]
 DEFAULT_NETWORK = "deep-feed-forward"
 SMALL_ROWS = 1_000
 SMALL_TABLE = {"learning_rate": 3e-4, "n_epochs": 1000, "patience": 50}
-"""Below so many training rows a network takes small steps and many, so that the validation rows see where it is best."""
+"""Below so many training rows a network takes many small steps, so that the validation rows see where it is best."""
 SALT_BYTES = 16
 
 
@@ -86,7 +86,7 @@ def build(
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
     known = estimator.get_params(deep=False)
-    settings = {"task": data.task} if "task" in known else {}
+    settings: dict[str, Any] = {"task": data.task} if "task" in known else {}
     if not isinstance(network, Network) and "optimizer" in known and len(data.train) < SMALL_ROWS:
         settings |= SMALL_TABLE
     if known["random_state"] is None:
@@ -275,7 +275,7 @@ def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = 
     came = nw.from_native(rows, pass_through=True, eager_only=True)
     if isinstance(came, nw.DataFrame) and came.implementation.is_pandas():
         frame = out.to_pandas()
-        frame.index = rows.index
+        frame.index = came.to_native().index
         return frame
     return out
 
@@ -305,7 +305,7 @@ def _estimator(network: str | Network | nn.Module | None) -> Network:
     if isinstance(network, nn.Module):
         return OwnBody(network)
     if isinstance(network, Network):
-        return clone(network)
+        return clone(network)  # pyright: ignore[reportReturnType]
     raise UsageError(
         f"build needs a name, an estimator of nnzoo, a torch.nn.Module or None; got {type(network).__name__}.",
         "See nnzoo list for the names.",

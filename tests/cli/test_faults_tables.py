@@ -242,11 +242,13 @@ def test_A12_a_parquet_bomb_is_refused_by_its_footer(cli, monkeypatch):
     cli.refused("load", "bomb.parquet", code=6, message=r"bomb\.parquet needs about .* once it is unpacked")
 
 
-def test_A13_a_file_that_changes_while_it_is_read_is_refused(cli, monkeypatch):
+def test_A13_a_file_that_changes_while_it_is_read_is_refused(cli):
+    monkeypatch = pytest.MonkeyPatch()
     cli.people().write_csv("moving.csv")
     read = InputFile.read
 
     def read_and_change(file, n_bytes=-1):
+        monkeypatch.undo()
         with open("moving.csv", "a") as other:
             other.write("30,170,Rome,true,yes\n")
         return read(file, n_bytes)

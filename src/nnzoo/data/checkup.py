@@ -140,7 +140,7 @@ def _leaks(context: _Context) -> Iterator[Finding]:
             "target given away",
             leak.columns[0] if len(leak.columns) == 1 else None,
             f"{names} {gives} the target {quote(context.target)} away: {leak.why}.",
-            f'If it is not known when you predict, leave it out with columns={{{leak.columns[0]!r}: "ignore"}} (--column {leak.columns[0]}=ignore).',
+            f'If it is not known when you predict, leave it out: columns={{{leak.columns[0]!r}: "ignore"}} (--column).',
         )
 
 

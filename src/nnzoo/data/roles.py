@@ -144,7 +144,7 @@ def decide_task(values: pl.Series, column: Column, wishes: Wishes, origin: str) 
     if wishes.task == "classification" and task == "regression" and _has_many_values(values, n_values):
         raise SchemaError(
             f"{origin}, target {name} needs labels for a classification; got {n_values:,} distinct numbers.",
-            f"Say task='regression' (--task regression), or columns={{{column.name!r}: \"category\"}} if each number is a label.",
+            f"Say task='regression', or columns={{{column.name!r}: \"category\"}} if each number is a label.",
         )
     if n_values == len(values) >= _MIN_ROWS_TO_JUDGE and column.kind == "category":
         message = f"{origin}, target {name} needs values that repeat; got a different one in each of {n_values:,} rows."

@@ -119,7 +119,7 @@ class TableInput(nn.Module):
         parts = [x[:, self.plain_columns]]
         for column, embedding in zip(self.code_columns, self.embeddings, strict=True):
             codes = x[:, column].long()
-            codes = codes * (codes < embedding.num_embeddings)
+            codes = codes * (codes < int(embedding.num_embeddings))  # pyright: ignore[reportArgumentType]
             if self.training:
                 codes = codes * (torch.rand(codes.shape, device=codes.device) >= UNKNOWN_CODE_SHARE)
             parts.append(embedding(codes))

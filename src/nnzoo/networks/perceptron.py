@@ -42,7 +42,7 @@ class SparseRows:
         self.matrix = matrix
 
     def __len__(self) -> int:
-        return self.matrix.shape[0]
+        return self.matrix.shape[0]  # pyright: ignore[reportOptionalSubscript]
 
     def __getitem__(self, index: Tensor | slice) -> "SparseRows":
         return SparseRows(self.matrix[index if isinstance(index, slice) else index.numpy()])

@@ -180,5 +180,5 @@ def _find_bad_rows(table: Table, wanted: Sequence[Column], index: np.ndarray, *,
 
 
 def _join_labels(indicators: np.ndarray, names: Sequence[Any]) -> np.ndarray:
-    joined = [SEPARATOR.join(str(names[k]) for k in np.flatnonzero(row)) or SEPARATOR for row in indicators]
+    joined = [SEPARATOR.join(str(names[k]) for k in np.flatnonzero(row).tolist()) or SEPARATOR for row in indicators]
     return np.array(joined, dtype=object)

@@ -25,8 +25,8 @@ ADAM_EPSILON = 1e-6
 longer train to what their repeats train to."""
 MEASURE_ROWS = 4096
 ADAM_EPSILON = 1e-6
-"""Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a row
-of weight 2 would no longer equal the row twice."""
+"""Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a
+row of weight 2 would no longer equal the row twice."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class GradientTrainer:
     def __init__(
         self,
         network: nn.Module,
-        row_loss: Callable[[Tensor, Tensor], Tensor],
+        row_loss: Callable[[Tensor, Any], Tensor],
         settings: GradientSettings,
         arithmetic: Arithmetic,
     ) -> None:

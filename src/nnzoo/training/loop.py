@@ -36,15 +36,12 @@ class NotFinite(ArithmeticError):
 
 
 class Trainer(Protocol):
-    """A learning rule, as the loop sees it.
+    """A learning rule, as the loop sees it."""
 
-    Attributes
-    ----------
-    finished : bool
-        Whether further steps would change nothing.
-    """
-
-    finished: bool
+    @property
+    def finished(self) -> bool:
+        """Return whether further steps would change nothing."""
+        ...
 
     def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """Learn from one batch and return its losses, "loss" first; raise NotFinite before anything is changed.
