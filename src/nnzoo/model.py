@@ -223,6 +223,9 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
     network = networks[0].restore(FittedState(manifest["sizes"], classes, tensors))
     recipe_json = parse_json(blobs["recipe"].tobytes(), ModelFileError)
     recipe = None if recipe_json is None else Recipe.from_json(recipe_json)
+    settings = parse_json(blobs["settings"].tobytes(), ModelFileError)
+    if type(settings) is not dict:
+        raise stored.refuse("settings", "an object", type(settings).__name__)
     data = manifest["data"]
     provenance = Provenance(
         origin=data["origin"],
@@ -231,7 +234,7 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
         how_split=data["how_split"],
         salt=data["salt"],
         trained_rows=blobs["trained_rows"],
-        settings=parse_json(blobs["settings"].tobytes(), ModelFileError),
+        settings=settings,
         metrics=manifest["metrics"],
     )
     model = Model(network, recipe, provenance, manifest["seed"])
@@ -354,6 +357,8 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
     is_pair = stored.wholes(0, 2**24 + 1)
     if not all(is_pair(pair) and len(pair) == 2 and pair[0] < n_features and pair[1] >= 1 for pair in pairs):
         raise stored.refuse("n_codes", "pairs of a column and a count", "others")
+    if sorted(pair[0] for pair in pairs) != sorted(set(manifest["params"].get("categorical_features") or ())):
+        raise stored.refuse("n_codes", "the columns of categorical_features", "others")
     if names is not None and not (stored.is_texts(names) and len(names) == n_features):
         raise stored.refuse("feature_names", f"{n_features} names", "others")
     history = stored.items(sizes["history"], "history")

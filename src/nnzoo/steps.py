@@ -12,6 +12,7 @@ import narwhals as nw
 import numpy as np
 import polars as pl
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from nnzoo import catalog
@@ -201,6 +202,7 @@ def evaluate(model: Model, data: Any) -> Report:
     DataError
         No row is left to evaluate on.
     """
+    check_is_fitted(model.network)
     recipe, origin = _recipe(model), model.provenance
     if not isinstance(data, Data):
         data = load_like(data, origin.settings)
@@ -284,6 +286,7 @@ def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error
     """Return what turns rows into predictions of this model."""
     if on_bad_row not in ("error", "skip"):
         raise UsageError(f"on_bad_row needs 'error' or 'skip'; got {on_bad_row!r}.", "Pass on_bad_row='skip'.")
+    check_is_fitted(model.network)
     settings = model.provenance.settings
     return Decoder(
         model.network,

@@ -22,6 +22,14 @@ def test_chunks_of_a_multiple_of_256_rows_give_the_same_bits(dtype):
         assert parts.tobytes() == whole.tobytes()
 
 
+def test_blocks_are_of_256_rows():
+    sizes = []
+    net = network(torch.float32)
+    net[0].register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+    forward_in_blocks(net, torch.randn(600, 7))
+    assert sizes == [256, 256, 88]
+
+
 def test_row_alone_agrees_within_a_millionth():
     net, X = network(torch.float32), torch.randn(40, 7)
     alone = np.concatenate([forward_in_blocks(net, row[None]) for row in X])

@@ -102,6 +102,17 @@ def test_one_step_of_sgd_is_the_formula_of_nesterov():
     assert loss == pytest.approx(trainer().measure(batch()), rel=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_gradient_of_the_size_of_rounding_moves_no_weight_by_a_whole_step(optimizer):
+    """The first step of Adam is η g / (|g| + ε); with g = 1e-9 that is about η / 1000, not η."""
+    net = nn.Linear(1, 1, bias=False).double()
+    one = trainer(net, optimizer=optimizer)
+    before = net.weight.item()
+    one.row_loss = lambda scores, target: 1e-9 * scores[:, 0]
+    take_step(one, Batch(torch.ones(3, 1, dtype=torch.float64), torch.zeros(3, 1)))
+    assert abs(net.weight.item() - before) == pytest.approx(0.1 * 1e-9 / (1e-9 + 1e-6), rel=1e-3)
+
+
 class Hungry(nn.Module):
     """A network for which more than ``limit`` rows at once are too many."""
 
