@@ -34,7 +34,7 @@ from nnzoo.engine.device import (
 )
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.engine.scaling import Standardizer
-from nnzoo.errors import DataError, UsageError
+from nnzoo.errors import DataError, TrainingDiverged, UsageError
 from nnzoo.heads import HEADS, TASKS
 from nnzoo.targets import Target, read_target
 from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
@@ -184,7 +184,11 @@ class Network(BaseEstimator):
         trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
         with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
             batch = self._to_batch(train)
-            outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
+            try:
+                outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
+            except TrainingDiverged:
+                del self.network_
+                raise
         self.network_.load_state_dict(outcome.weights)
         self.history_, self.stopped_ = outcome.history, outcome.stopped
         self.n_iter_, self.best_epoch_, self.best_by_ = outcome.n_epochs, outcome.best_epoch, outcome.best_by

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import nnzoo
+from nnzoo import files
 from nnzoo import model as model_module
 from nnzoo.cli.running import run
 from nnzoo.data import dataset
@@ -189,6 +191,15 @@ def test_C7_a_folder_that_cannot_be_written_is_exit_6_before_any_work(cli, place
     cli.refused("evaluate", "m.nnzoo", "people.csv", "--html", place + ".html", code=6, message=message)
 
 
+@pytest.mark.usefixtures("nothing_is_read")
+def test_C7_a_folder_that_takes_no_rename_is_exit_6_before_any_work(cli, monkeypatch):
+    def read_only(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(files.os, "replace", read_only)
+    cli.refused(*short(), code=6, message='"." needs to be a folder that can be written; got: read-only file system')
+
+
 def test_C10_a_bad_parameter_is_refused_before_the_data_are_read(cli, nothing_is_read):
     for text, message in (
         ("learning_rate=-1", "learning_rate needs a number above 0"),
@@ -264,6 +275,20 @@ def test_debug_shows_the_traceback_only_before_the_command(capsys):
     assert "Traceback" in capsys.readouterr().err
     assert run(Raising(ZeroDivisionError("by zero")), ["train", "--debug"]) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+class WarningTwice:
+    """A command line that warns its user twice of the same, and a developer once."""
+
+    def main(self, args, prog_name):
+        for _ in range(2):
+            warnings.warn("something\nis odd", UserWarning)
+        warnings.warn("an old name", DeprecationWarning)
+
+
+def test_equal_warnings_are_one_line_and_those_to_developers_none(capsys):
+    assert run(WarningTwice(), ["train"]) == 0
+    assert capsys.readouterr().err == "nnzoo: warning: something is odd\n"
 
 
 def test_the_handler_of_sigterm_is_put_back(cli):

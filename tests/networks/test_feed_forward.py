@@ -16,6 +16,7 @@ from nnzoo import FeedForward
 from nnzoo.errors import DataError, ParameterError, ResourceError
 from nnzoo.networks.feed_forward import FeedForwardBody
 from nnzoo.networks.parts import ACTIVATIONS, TableInput
+from nnzoo.training.gradient import GradientTrainer
 
 FORMULAS = {
     "identity": lambda z: z,
@@ -226,6 +227,16 @@ def test_rows_are_held_out_from_10000_rows_on_or_when_told(n_rows, early_stoppin
     X = np.random.default_rng(0).normal(size=(n_rows, 2))
     net = FeedForward(n_hidden=2, n_epochs=1, batch_size=4096, early_stopping=early_stopping, random_state=0)
     assert ("valid_loss" in net.fit(X, X[:, 0] > 0).history_) == held_out
+
+
+def test_rows_held_out_have_the_classes_in_their_shares(monkeypatch):
+    seen = []
+    measure = GradientTrainer.measure
+    monkeypatch.setattr(GradientTrainer, "measure", lambda own, batch: seen.append(batch.target) or measure(own, batch))
+    y = np.repeat([0, 1], [160, 40])
+    for seed in range(5):
+        FeedForward(n_epochs=1, early_stopping=True, random_state=seed).fit(np.arange(200.0)[:, None], y)
+    assert [(len(target), int(target.sum())) for target in seen] == [(20, 4)] * 5
 
 
 def test_C12_caller_s_random_state_is_left_as_it_was():

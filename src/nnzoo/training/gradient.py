@@ -20,9 +20,6 @@ from nnzoo.training.state import flatten_state, restore_state
 OPTIMIZERS = ("adam", "adamw", "sgd", "lbfgs")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 AVERAGE_DECAY = 0.99
-ADAM_EPSILON = 1e-6
-"""With torch's 1e-8 rounding noise steers the steps once a small table is learned by heart, and rows with weights no
-longer train to what their repeats train to."""
 MEASURE_ROWS = 4096
 ADAM_EPSILON = 1e-6
 """Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a
