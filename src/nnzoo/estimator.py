@@ -275,6 +275,9 @@ class Network(BaseEstimator):
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         return GradientTrainer(network, self.target_.head.row_loss, settings, Arithmetic.named(self.arithmetic_))
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
