@@ -37,4 +37,12 @@ def _own_limit() -> list[int]:
     except ImportError:  # not on Windows
         return []
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return [] if soft == resource.RLIM_INFINITY else [soft]
+    return [] if soft == resource.RLIM_INFINITY else [max(soft - _address_space_in_use(), 0)]
+
+
+def _address_space_in_use() -> int:
+    try:
+        n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # only Linux tells
+        return 0
+    return n_pages * os.sysconf("SC_PAGE_SIZE")
