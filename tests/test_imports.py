@@ -17,7 +17,7 @@ LEVELS = (
     ("engine",),
     ("pictures",),
     ("training", "evaluation", "prediction"),
-    ("estimator", "targets"),
+    ("estimator", "inputs", "targets"),
     ("networks",),
     ("catalog",),
     ("model", "steps"),

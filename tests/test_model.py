@@ -279,8 +279,9 @@ TAMPERED = [
 TAMPERED += [
     pytest.param(put(*change), id=f"{change}"[:60])
     for change in [
-        ("sizes", "n_features", 12), ("sizes", "n_features", 0), ("sizes", "n_features", "13"),
-        ("sizes", "n_features", 10**7 + 1), ("sizes", "n_features", True),
+        ("sizes", "shape", [12]), ("sizes", "shape", [0]), ("sizes", "shape", ["13"]), ("sizes", "shape", [13, 1]),
+        ("sizes", "shape", [10**7 + 1]), ("sizes", "shape", True), ("sizes", "shape", []),
+        ("sizes", "kind", "image"), ("sizes", "kind", "text"), ("sizes", "pixels", 1),
         ("sizes", "n_targets", 4), ("sizes", "n_targets", 0), ("sizes", "n_targets", 2),
         ("sizes", "head", "regression"), ("sizes", "head", "labels"), ("sizes", "head", "binary"),
         ("sizes", "head", "nn.Linear"), ("sizes", "head", None),

@@ -4,13 +4,13 @@ A network file gives a body (and, where it does not descend a gradient, a learni
 checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
@@ -36,18 +36,26 @@ from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
 from nnzoo.heads import HEADS, TASKS
+from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
 from nnzoo.targets import Target, read_target
 from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
 from nnzoo.training.loop import Loop, LoopSettings, Run, Trainer
 
-TABLE_RANGES: dict[str, Range] = {
+LEARNER_RANGES: dict[str, Range] = {
     "task": OneOf(TASKS),
     "class_weight": either(OneOf((None, "balanced")), Labelled(Real(0.0))),
-    "categorical_features": either(OneOf((None,)), Each(Whole(0), high=100_000)),
+    "kind": OneOf((None, *KINDS)),
+    "input_shape": either(OneOf((None,)), Each(Whole(1, 10**6), low=1, high=3)),
     "device": OneOf(DEVICE_NAMES),
     "precision": OneOf(PRECISIONS),
     "random_state": Seed(),
     "verbose": either(Truth(), Whole(0, 100)),
+}
+"""Ranges of what every network that learns from a target has."""
+
+TABLE_RANGES: dict[str, Range] = {
+    **LEARNER_RANGES,
+    "categorical_features": either(OneOf((None,)), Each(Whole(0), high=100_000)),
 }
 """Ranges of what every network that reads a table has."""
 
@@ -73,15 +81,18 @@ GRADIENT_RANGES: dict[str, Range] = {
 EARLY_STOPPING_FROM_ROWS = 10_000
 MAX_CODE = 2**24
 FIRST_WEIGHTS_SEED, TRAINING_SEED = (2**31 + 1,), (2**31 + 2,)
+GRID_TYPES = [np.float64, np.float32, np.uint8]
+"""Types in which images and sequences stay as they come; others become float64."""
 COPIES_WHILE_TRAINING = 5
 """Weights, gradients, two moments and the best weights."""
 
 
 class ScoreNetwork(nn.Module):
-    """Body and last layer: standardised inputs to scores s = W body(x) + b, shape (n, n_scores)."""
+    """Scaling, body and last layer: rows (n, *shape) to scores s = W body(scaling(x)) + b, shape (n, n_scores)."""
 
-    def __init__(self, body: nn.Module, n_features_out: int, n_scores: int) -> None:
+    def __init__(self, scaling: nn.Module, body: nn.Module, n_features_out: int, n_scores: int) -> None:
         super().__init__()
+        self.scaling = scaling
         self.body = body
         self.head = nn.Linear(n_features_out, n_scores)
         nn.init.zeros_(self.head.weight)
@@ -89,7 +100,7 @@ class ScoreNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores."""
-        return self.head(self.body(x))
+        return self.head(self.body(self.scaling(x)))
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,9 @@ class FittedState:
 
 @dataclass(frozen=True)
 class Rows:
-    """Checked rows: X (n, d), y and weights (n,) or None."""
+    """Checked rows: their kind, X (n, *shape), y and weights (n,) or None."""
 
+    kind: str
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None
@@ -119,15 +131,16 @@ def _gives_probabilities(network: "Network") -> bool:
 
 
 class Network(BaseEstimator):
-    """Base of the networks that read tables and learn from a target."""
+    """Base of the networks that learn from a target."""
 
     ranges: ClassVar[Mapping[str, Range]]
     task: str
+    kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
 
-    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
-        """Return the untrained body: (n, n_features) to (n, body.n_out)."""
+    def make_body(self, inputs: Inputs) -> nn.Module:
+        """Return the untrained body: standardised rows (n, *inputs.shape) to features (n, body.n_out)."""
         raise UsageError(f"{type(self).__name__} needs make_body.", "Use one of the networks that nnzoo list shows.")
 
     def fit(
@@ -144,7 +157,9 @@ class Network(BaseEstimator):
 
         Parameters
         ----------
-        X : array or data frame of shape (n_samples, n_features)
+        X : array or data frame of shape (n_samples, n_features), or array of images or sequences
+            Images (n_samples, height, width) or (n_samples, height, width, channels), bytes or numbers; sequences
+            (n_samples, n_steps, n_features); for the networks that read them.
         y : array of shape (n_samples,), or (n_samples, n_outputs)
             Labels, an indicator matrix of several labels a row, or values.
         sample_weight : array of shape (n_samples,), optional
@@ -306,8 +321,8 @@ class Network(BaseEstimator):
             "history": [list(self._timeless_history()), len(self.history_.get("epoch", []))],
         }
         tensors = {
-            "input.mean": self.standard_.mean,
-            "input.scale": self.standard_.scale,
+            "input.mean": self.inputs_.standard.mean,
+            "input.scale": self.inputs_.standard.scale,
             "target.mean": target.standard.mean,
             "target.scale": target.standard.scale,
         }
@@ -317,9 +332,10 @@ class Network(BaseEstimator):
 
     def expected_tensors(self, sizes: Mapping[str, Any]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
         """Return name, type and shape of every tensor that a network of these sizes has; allocates nothing."""
+        inputs = _bare_inputs(sizes)
         with torch.device("meta"):
-            network = self._bare_network(sizes)
-        d, k = sizes["n_features"], 1 if sizes["head"] in ("binary", "multiclass") else sizes["n_targets"]
+            network = self._bare_network(inputs, sizes)
+        d, k = inputs.n_scaled, 1 if sizes["head"] in ("binary", "multiclass") else sizes["n_targets"]
         table = {f"input.{part}": (np.dtype(np.float64), (d,)) for part in ("mean", "scale")}
         table |= {f"target.{part}": (np.dtype(np.float64), (k,)) for part in ("mean", "scale")}
         columns, n_epochs = sizes["history"]
@@ -332,17 +348,19 @@ class Network(BaseEstimator):
     def restore(self, state: FittedState) -> Self:
         """Take over a stored state; the counterpart of :meth:`fitted_state`."""
         sizes, tensors = state.sizes, state.tensors
+        self.inputs_ = replace(
+            _bare_inputs(sizes), standard=Standardizer(tensors["input.mean"], tensors["input.scale"])
+        )
         with torch.device("meta"):
-            network = self._bare_network(sizes)
+            network = self._bare_network(self.inputs_, sizes)
         prefix = "network."
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
         network.load_state_dict(weights, assign=True)
+        network.scaling = self.inputs_.make_scaling().to(network.head.weight.dtype)
         self.network_ = network.to(choose_device(self.get_params().get("device", "cpu")))
-        self.n_features_in_ = sizes["n_features"]
+        self.n_features_in_ = self.inputs_.n_features
         if sizes["feature_names"] is not None:
             self.feature_names_in_ = np.array(sizes["feature_names"], dtype=object)
-        self.n_codes_ = {column: n for column, n in sizes["n_codes"]}
-        self.standard_ = Standardizer(tensors["input.mean"], tensors["input.scale"])
         standard = Standardizer(tensors["target.mean"], tensors["target.scale"])
         head = HEADS[sizes["head"]]
         self.target_ = Target(head, state.classes, sizes["n_targets"], sizes["flat"], standard)
@@ -366,23 +384,13 @@ class Network(BaseEstimator):
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
         """Check rows as scikit-learn does, drop those of weight 0, and scale the weights to mean 1."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            dtype=np.float64,
-            multi_output=True,
-            y_numeric=not _classifies(self),
-            order="C",
-            accept_sparse="csr" if self.accepts_sparse else False,
-        )
+        kind, X, y = self._read(X, reset=reset, y=y, multi_output=True, y_numeric=not _classifies(self))
         y = np.asarray(y)
         if _classifies(self) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         class_weight = self.get_params().get("class_weight") if _classifies(self) else None
         if sample_weight is None and class_weight is None:
-            return Rows(X, y, None)
+            return Rows(kind, X, y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if class_weight is not None:
             weight = weight * compute_sample_weight(class_weight, y)
@@ -391,7 +399,30 @@ class Network(BaseEstimator):
             raise DataError(
                 f"{type(self).__name__} needs a row of weight above 0; all weights are 0.", "Check sample_weight."
             )
-        return Rows(X[kept], y[kept], weight[kept] / weight[kept].mean())
+        return Rows(kind, X[kept], y[kept], weight[kept] / weight[kept].mean())
+
+    def _read(self, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
+        """Check arrays as scikit-learn does; returns the kind of the rows, X (n, *shape), and y where it was given."""
+        reading = Reading.of(type(self).__name__, self.kinds, self.get_params(deep=False))
+        X, is_grid = reading.look_at(X)
+        found: Any = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=GRID_TYPES if is_grid else np.float64,
+            order="C",
+            accept_sparse="csr" if self.accepts_sparse else False,
+            allow_nd=is_grid,
+            ensure_2d=not is_grid or X.ndim == 2,
+            **target,
+        )
+        X, y = found if target else (found, None)
+        kind, X = reading.arrange(X)
+        if reset:
+            self.n_features_in_ = int(np.prod(X.shape[1:]))
+        elif kind != "table":
+            X = self.inputs_.of_row(X, reading.owner)
+        return kind, X, y
 
     def _choose_validation(
         self, rows: Rows, given: tuple[Any, Any, Any] | None, target: Target, seed: int
@@ -411,63 +442,87 @@ class Network(BaseEstimator):
         )
         return _part(rows, np.sort(train)), _part(rows, np.sort(valid))
 
-    def _start(self, train: Rows, target: Target, seed: int) -> None:
-        """Decide what follows from the training rows (scaling, arithmetic, shapes) and draw the first weights."""
+    def sized_to(self, X: Any, y: Any) -> Self:
+        """Return a copy with the network that ``fit`` would train on such rows, its weights without memory."""
+        copy: Any = clone(self)
+        rows = copy._check_rows(X, y, None, reset=True)
+        copy._size(rows, read_target(type(self).__name__, self.task, rows.y, rows.weight))
+        return copy
+
+    def training_bytes(self, n_rows: int) -> int:
+        """Return the memory for weights, gradients, the optimiser's state, the best weights and ``n_rows`` rows."""
+        n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())
+        number = Arithmetic.named(self.arithmetic_).dtype.itemsize
+        n_values = n_rows * self.inputs_.n_features
+        return COPIES_WHILE_TRAINING * n_weights * number + n_values * (1 if self.inputs_.pixels else number)
+
+    def _size(self, train: Rows, target: Target) -> None:
+        """Decide what follows from the training rows (scaling, shapes, arithmetic); the weights get no memory yet."""
         own = self.get_params(deep=False)
         self.target_ = target
         if target.classes is not None:
             self.classes_ = target.classes
-        self.n_codes_ = _count_codes(type(self).__name__, train.X, own.get("categorical_features"))
-        self.standard_ = self.standardize(train.X, train.weight)
+        codes = _count_codes(type(self).__name__, train.X, own.get("categorical_features"))
+        pixels = train.X.dtype == np.uint8
+        if train.kind == "table":
+            standard = self.standardize(train.X, train.weight, codes)
+        else:
+            standard = learn_channels(train.X, train.weight, pixels=pixels)
+        self.inputs_ = Inputs(train.kind, train.X.shape[1:], pixels, codes, standard)
         device = choose_device(own.get("device", "cpu"))
-        arithmetic = choose_arithmetic(own.get("precision", "float64"), train.X.shape[0], device)
+        arithmetic = choose_arithmetic(own.get("precision", "float64"), train.X.shape[0], device, kind=train.kind)
         self.arithmetic_ = str(arithmetic)
-        sizes = self._sizes()
         with torch.device("meta"):
-            n_weights = sum(tensor.numel() for tensor in self._bare_network(sizes).state_dict().values())
-        needed = (COPIES_WHILE_TRAINING * n_weights + train.X.size) * arithmetic.dtype.itemsize
+            self.network_ = self._bare_network(self.inputs_, self._sizes())
+
+    def _start(self, train: Rows, target: Target, seed: int) -> None:
+        """Size the network to the training rows and draw the first weights."""
+        self._size(train, target)
+        device, n_rows = choose_device(self.get_params().get("device", "cpu")), train.X.shape[0]
+        n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())
         check_memory(
-            f"{type(self).__name__} with {n_weights:,} weights and {train.X.shape[0]:,} rows",
-            needed,
+            f"{type(self).__name__} with {n_weights:,} weights and {n_rows:,} rows",
+            self.training_bytes(n_rows),
             device,
             "Take fewer units, fewer rows or a larger machine.",
         )
         with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), device):
-            self.network_ = self._bare_network(sizes).to(device)
+            self.network_ = self._bare_network(self.inputs_, self._sizes()).to(device)
 
     @property
     def _device(self) -> torch.device:
         return self.network_.head.weight.device
 
-    def standardize(self, X: np.ndarray, weight: np.ndarray | None) -> Standardizer:
-        """Return the scaling of the inputs: mean 0 and deviation 1 of the weighted training rows."""
-        return Standardizer.learn(X, weight, keep=self.n_codes_)
+    def standardize(self, X: np.ndarray, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
+        """Return the scaling of a table: mean 0 and deviation 1 of the weighted training rows, codes as they are."""
+        return Standardizer.learn(X, weight, keep=codes)
 
     def _sizes(self) -> dict[str, Any]:
         target = self.target_
         names = getattr(self, "feature_names_in_", None)
         return {
-            "n_features": self.n_features_in_,
+            "kind": self.inputs_.kind,
+            "shape": list(self.inputs_.shape),
+            "pixels": self.inputs_.pixels,
             "feature_names": None if names is None else [str(name) for name in names],
-            "n_codes": [[column, n] for column, n in sorted(self.n_codes_.items())],
+            "n_codes": [[column, n] for column, n in sorted(self.inputs_.n_codes.items())],
             "head": target.head.kind,
             "n_targets": target.n_targets,
             "flat": target.flat,
             "arithmetic": self.arithmetic_,
         }
 
-    def _bare_network(self, sizes: Mapping[str, Any]) -> ScoreNetwork:
+    def _bare_network(self, inputs: Inputs, sizes: Mapping[str, Any]) -> ScoreNetwork:
         """Return a network of these sizes with weights just drawn."""
-        body = self.make_body(sizes["n_features"], {column: n for column, n in sizes["n_codes"]})
+        body = self.make_body(inputs)
         n_scores = HEADS[sizes["head"]].n_scores(sizes["n_targets"])
-        dtype = torch.float64 if sizes["arithmetic"] == "float64" else torch.float32
-        return ScoreNetwork(body, int(body.n_out), n_scores).to(dtype)  # pyright: ignore[reportArgumentType]
+        dtype = Arithmetic.named(sizes["arithmetic"]).dtype
+        return ScoreNetwork(inputs.make_scaling(), body, int(body.n_out), n_scores).to(dtype)  # pyright: ignore[reportArgumentType]
 
     def _to_inputs(self, X: np.ndarray) -> torch.Tensor:
         weight = self.network_.head.weight
-        numpy_type = np.float64 if weight.dtype == torch.float64 else np.float32
         names = getattr(self, "feature_names_in_", None)
-        return torch.from_numpy(self.standard_.apply(X, numpy_type, names)).to(weight.device)
+        return self.inputs_.to_tensor(X, weight.dtype, names).to(weight.device)
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
@@ -481,8 +536,7 @@ class Network(BaseEstimator):
 
     def _check_inputs(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
-        checked: Any = validate_data(self, X, reset=False, dtype=np.float64, order="C")
-        return self._to_inputs(checked)
+        return self._to_inputs(self._read(X, reset=False)[1])
 
     def _probabilities(self, scores: np.ndarray) -> np.ndarray:
         probability = self.target_.head.activation(torch.from_numpy(scores)).numpy()
@@ -500,15 +554,22 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self: Any, X: Any) -> np.ndarray:
         """Return the features that the body makes of each row, the activations of the last hidden layer: (n, n_out)."""
         inputs = self._check_inputs(X)
-        return forward_in_blocks(self.network_.body, inputs)
+        return forward_in_blocks(nn.Sequential(self.network_.scaling, self.network_.body), inputs)
 
     @property
     def _n_features_out(self: Any) -> int:
         return int(self.network_.body.n_out)
 
 
+def _bare_inputs(sizes: Mapping[str, Any]) -> Inputs:
+    """Return the inputs of these sizes, their scaling still unknown."""
+    shape = tuple(sizes["shape"])
+    codes = {column: n for column, n in sizes["n_codes"]}
+    return Inputs(sizes["kind"], shape, sizes["pixels"], codes, Standardizer.identity(shape[-1]))
+
+
 def _part(rows: Rows, index: np.ndarray) -> Rows:
-    return Rows(rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
+    return Rows(rows.kind, rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
 
 
 def _count_codes(owner: str, X: np.ndarray, columns: Sequence[int] | None) -> dict[int, int]:

@@ -6,6 +6,7 @@ imported, called or unpickled.
 """
 
 import html
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
 from nnzoo.estimator import FittedState, Network
 from nnzoo.files import Pathish
 from nnzoo.heads import HEADS, TASKS
+from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
 from nnzoo.tensorfile import read_tensors, write_tensors
@@ -33,6 +35,7 @@ from nnzoo.tensorlayout import Table
 
 FORMAT, FORMAT_VERSION = "nnzoo-model", 1
 OWN_BODY = "own-body"
+MAX_FEATURES = 10**7
 LABEL_TYPES = {"int64": np.int64, "float64": np.float64, "bool": np.bool_, "str": np.object_}
 LABEL_CLASSES = {"int64": int, "float64": float, "bool": bool, "str": str}
 BLOB_TYPES = {"recipe": "U8", "settings": "U8", "split": "U8", "trained_rows": "I64"}
@@ -338,7 +341,9 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
         manifest["sizes"],
         "sizes",
         {
-            "n_features": stored.whole(1, 10**7),
+            "kind": stored.one_of(KINDS),
+            "shape": stored.wholes(1, MAX_FEATURES),
+            "pixels": stored.is_truth,
             "feature_names": stored.anything,
             "n_codes": stored.anything,
             "head": stored.one_of(HEADS),
@@ -352,7 +357,9 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
             "history": stored.anything,
         },
     )
-    n_features, names = sizes["n_features"], sizes["feature_names"]
+    n_features, names = math.prod(sizes["shape"]), sizes["feature_names"]
+    if len(sizes["shape"]) != N_DIMENSIONS[sizes["kind"]] or n_features > MAX_FEATURES:
+        raise stored.refuse("shape", f"the shape of a row of kind {sizes['kind']}", str(sizes["shape"])[:80])
     pairs = stored.items(sizes["n_codes"], "n_codes")
     is_pair = stored.wholes(0, 2**24 + 1)
     if not all(is_pair(pair) and len(pair) == 2 and pair[0] < n_features and pair[1] >= 1 for pair in pairs):

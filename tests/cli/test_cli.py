@@ -118,8 +118,8 @@ def test_load_passes_every_option_on(cli):
 def test_build_shows_layers_shapes_weights_and_memory(cli):
     words = ("build", "people.csv", *TARGET, "--set", "hidden_layer_sizes=8,4", "--set", "activation=tanh")
     told = json.loads(cli.done(*words, "--json").out)
-    linear = [(each["n_out"], each["n_weights"]) for each in told["layers"] if each["kind"] == "Linear"]
-    d = told["n_features"]
+    linear = [(*each["shape"], each["n_weights"]) for each in told["layers"] if each["kind"] == "Linear"]
+    (d,) = told["shape"]
     assert linear == [(8, 8 * d + 8), (4, 8 * 4 + 4), (1, 4 + 1)]
     assert told["n_weights"] == sum(count for _, count in linear)
     assert told["memory_bytes"] == 8 * (5 * told["n_weights"] + told["n_rows"] * d)

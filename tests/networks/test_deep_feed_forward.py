@@ -188,7 +188,7 @@ def test_it_learns_digits_beyond_what_a_line_learns_from_the_same_columns(seed):
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=seed, stratify=y)
     net = DeepFeedForward(hidden_layer_sizes=(64, 32), batch_size=32, n_epochs=40, random_state=seed)
     score = net.fit(X_train, y_train).score(X_test, y_test)
-    Z_train, Z_test = (net.standard_.apply(part, np.float64) for part in (X_train, X_test))
+    Z_train, Z_test = (net.inputs_.standard.apply(part, np.float64) for part in (X_train, X_test))
     assert score > LogisticRegression(C=np.inf, max_iter=1000).fit(Z_train, y_train).score(Z_test, y_test)
 
 

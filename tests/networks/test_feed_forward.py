@@ -62,7 +62,7 @@ def test_activations_are_those_of_the_documentation():
 def test_weights_of_the_reference_give_its_probabilities(load):
     X, y = load(return_X_y=True)
     net = FeedForward(n_hidden=12, activation="tanh", n_epochs=1, random_state=0).fit(X, y)
-    Z = net.standard_.apply(X, np.float64)
+    Z = net.inputs_.standard.apply(X, np.float64)
     mlp = MLPClassifier(12, activation="tanh", max_iter=20, random_state=0).fit(Z, y)
     copy_from_mlp(net, mlp)
     np.testing.assert_allclose(net.predict_proba(X), mlp.predict_proba(Z), atol=1e-6)
@@ -73,7 +73,7 @@ def test_weights_of_the_reference_give_its_probabilities(load):
 def test_weights_of_the_reference_give_its_values():
     X, y = load_diabetes(return_X_y=True)
     net = FeedForward(task="regression", n_hidden=9, n_epochs=1, random_state=0).fit(X, y)
-    Z, y_inside = net.standard_.apply(X, np.float64), net.target_.code(y)[:, 0]
+    Z, y_inside = net.inputs_.standard.apply(X, np.float64), net.target_.code(y)[:, 0]
     mlp = MLPRegressor(hidden_layer_sizes=9, max_iter=20, random_state=0).fit(Z, y_inside)
     copy_from_mlp(net, mlp)
     np.testing.assert_allclose(net.predict(X), y.mean() + y.std() * mlp.predict(Z), rtol=1e-10)
@@ -318,7 +318,7 @@ def test_category_codes_get_trained_vectors_and_new_codes_the_unknown_one(n_unkn
     X = np.stack([random.normal(size=400), codes], axis=1)
     net = FeedForward(categorical_features=[1], learning_rate=0.02, n_epochs=60, random_state=0).fit(X, y)
     assert net.score(X, y) == 1.0
-    assert net.n_codes_ == {1: 9}
+    assert net.inputs_.n_codes == {1: 9}
     new, unknown = np.array([[0.5, 99.0], [0.5, 9.0]]), np.array([[0.5, 0.0]] * 2)
     assert net.predict_proba(new).tobytes() == net.predict_proba(unknown).tobytes()
 

@@ -10,11 +10,8 @@ from sklearn.base import clone
 from torch import nn
 
 from nnzoo.data.dataset import Data
-from nnzoo.engine.device import choose_arithmetic, choose_device
-from nnzoo.estimator import COPIES_WHILE_TRAINING, ScoreNetwork
-from nnzoo.model import Model
+from nnzoo.model import Model, n_weights
 from nnzoo.steps import encode_part
-from nnzoo.targets import read_target
 from nnzoo.training.loop import Run
 
 MEASURED_BATCHES = 8
@@ -25,11 +22,11 @@ MAX_MEASURED_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its kind, what it gives for each row, and how many weights it has."""
+    """One layer: its kind, the shape of what it gives for each row (channels first), and how many weights it has."""
 
     name: str
     kind: str
-    n_out: int
+    shape: tuple[int, ...]
     n_weights: int
 
 
@@ -40,8 +37,10 @@ class Outline:
     Attributes
     ----------
     network : str
-    n_rows, n_features, n_scores : int
-        Training rows, encoded columns, and numbers that the last layer gives.
+    n_rows, n_scores : int
+        Training rows, and numbers that the last layer gives.
+    shape : tuple of int
+        Of a row: (encoded columns,), (height, width, channels) or (steps, values).
     layers : tuple of Layer
     n_weights : int
     arithmetic : str
@@ -53,7 +52,7 @@ class Outline:
 
     network: str
     n_rows: int
-    n_features: int
+    shape: tuple[int, ...]
     n_scores: int
     layers: tuple[Layer, ...]
     n_weights: int
@@ -67,13 +66,15 @@ class Outline:
 
     def __str__(self) -> str:
         rows = [("layer", "kind", "shape out", "weights")]
-        rows += [(each.name, each.kind, f"(rows, {each.n_out})", f"{each.n_weights:,}") for each in self.layers]
+        rows += [(each.name, each.kind, _shape_words("rows", *each.shape), f"{each.n_weights:,}") for each in self.layers]
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = [
             f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:<{widths[2]}}  {count:>{widths[3]}}"
             for name, kind, shape, count in rows
         ]
-        head = f"{self.network}: {self.n_features:,} encoded columns in, {self.n_scores:,} out"
+        shape = " x ".join(f"{n:,}" for n in self.shape)
+        given = f"{shape} encoded columns" if len(self.shape) == 1 else f"rows of {shape}"
+        head = f"{self.network}: {given} in, {self.n_scores:,} out"
         facts = [
             f"Weights  {self.n_weights:,} in {self.arithmetic}",
             f"Memory   about {self.memory_bytes / 2**20:,.1f} MiB while training on {self.n_rows:,} rows",
@@ -86,28 +87,20 @@ class Outline:
 def outline(model: Model, data: Data) -> Outline:
     """Return the outline of an untrained model."""
     X, y = encode_part(model, data.train, data.origin)
-    network = model.network
-    own = network.get_params(deep=False)
-    name = type(network).__name__
-    target = read_target(name, network.task, y, None)
-    columns = own.get("categorical_features") or ()
-    codes = {int(column): int(X[:, column].max()) + 1 for column in columns}
-    arithmetic = choose_arithmetic(own.get("precision", "float64"), len(X), choose_device(own.get("device", "cpu")))
-    with torch.device("meta"):
-        body: Any = network.make_body(X.shape[1], codes)
-        whole = ScoreNetwork(body, int(body.n_out), target.n_scores).to(arithmetic.dtype).eval()
-        layers = _layers(whole, torch.zeros(1, X.shape[1], dtype=arithmetic.dtype))
-    n_weights = sum(weight.numel() for weight in whole.parameters())
+    sized: Any = model.network.sized_to(X, y)
+    whole = sized.network_.eval()
+    whole.scaling = nn.Identity()
+    row = torch.zeros(1, *sized.inputs_.shape, dtype=whole.head.weight.dtype, device="meta")
     return Outline(
-        network=name,
+        network=type(sized).__name__,
         n_rows=len(X),
-        n_features=X.shape[1],
-        n_scores=target.n_scores,
-        layers=layers,
-        n_weights=n_weights,
-        arithmetic=str(arithmetic),
-        memory_bytes=(COPIES_WHILE_TRAINING * n_weights + X.size) * arithmetic.dtype.itemsize,
-        seconds_per_epoch=_seconds_per_epoch(model, X, y, str(arithmetic)),
+        shape=sized.inputs_.shape,
+        n_scores=sized.target_.n_scores,
+        layers=_layers(whole, row),
+        n_weights=n_weights(sized),
+        arithmetic=sized.arithmetic_,
+        memory_bytes=sized.training_bytes(len(X)),
+        seconds_per_epoch=_seconds_per_epoch(model, X, y, sized.arithmetic_),
     )
 
 
@@ -118,13 +111,17 @@ def _layers(network: nn.Module, row: torch.Tensor) -> tuple[Layer, ...]:
 
     def note(module: nn.Module, _: Any, out: torch.Tensor) -> None:
         count = sum(weight.numel() for weight in module.parameters())
-        layers.append(Layer(names[module], type(module).__name__, int(out.shape[-1]), count))
+        layers.append(Layer(names[module], type(module).__name__, tuple(out.shape[1:]), count))
 
     for module in names:
         if not any(module.children()):
             module.register_forward_hook(note)
     network(row)
     return tuple(layers)
+
+
+def _shape_words(*shape: object) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
 def _seconds_per_epoch(model: Model, X: Any, y: Any, arithmetic: str) -> float | None:

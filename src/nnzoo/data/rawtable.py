@@ -25,11 +25,14 @@ class Reject:
         Physical line of the file on which the row starts, from 1.
     reason : str
         What the row needs and what came.
+    file : str or None
+        File of its own that the row stands in, if it has one.
     """
 
     row: int | None
     line: int | None
     reason: str
+    file: str | None = None
 
 
 @dataclass

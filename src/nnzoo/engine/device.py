@@ -12,6 +12,7 @@ import torch
 from nnzoo.errors import ParameterError, ResourceError
 
 FLOAT64_BELOW_ROWS = 1_000
+BFLOAT16_FROM_ROWS = 1_000
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 
@@ -57,14 +58,27 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def choose_arithmetic(precision: str, n_rows: int, device: torch.device) -> Arithmetic:
-    """Return the arithmetic for a table of ``n_rows`` training rows: a pure function of its arguments.
+def choose_arithmetic(precision: str, n_rows: int, device: torch.device, *, kind: str = "table") -> Arithmetic:
+    """Return the arithmetic for ``n_rows`` training rows: a pure function of its arguments and of the processor.
 
-    "auto" is float64 below 1,000 rows, where time does not count and exactness does, and float32 from there on.
+    "auto" is float64 for a table below 1,000 rows, where time does not count and exactness does. Images from 1,000
+    rows on train in bfloat16 where the device multiplies in it. All else is float32.
     """
     if precision == "auto":
-        precision = "float64" if n_rows < FLOAT64_BELOW_ROWS and device.type != "mps" else "float32"
+        precision = "float32"
+        if kind == "table" and n_rows < FLOAT64_BELOW_ROWS and device.type != "mps":
+            precision = "float64"
+        if kind == "image" and n_rows >= BFLOAT16_FROM_ROWS and multiplies_bfloat16(device):
+            precision = "bfloat16"
     return Arithmetic.named(precision)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Return whether the device has instructions that multiply matrices of bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def available_memory(device: torch.device) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from nnzoo.checks import Each, OneOf, Range, Real, Truth, Whole, either
 from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
+from nnzoo.inputs import Inputs
 from nnzoo.networks.parts import DENSE_RANGES, OPTIONAL_INIT, TableInput, choose_init, dense_layer, layer_widths
 
 
@@ -101,6 +102,11 @@ class DeepFeedForward(Encoder, Network):
     class_weight : None, "balanced" or dict of label to weight
     categorical_features : list of int or None
         Columns that hold category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
+    kind : None, "table", "image" or "sequence", default None
+        What the arrays are; None takes rows of two dimensions as a table and refuses all else. Images and sequences
+        are flattened; images that come as bytes stay bytes, and are divided by 255 and standardised as a whole.
+    input_shape : tuple of int or None
+        Shape of a row, (height, width[, channels]), where images come flat.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
     precision : "auto", "float64", "float32" or "bfloat16", default "auto"
         "auto": float64 below 1,000 rows, else float32.
@@ -134,6 +140,7 @@ class DeepFeedForward(Encoder, Network):
     True
     """
 
+    kinds = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
         **TABLE_RANGES,
         **GRADIENT_RANGES,
@@ -169,6 +176,8 @@ class DeepFeedForward(Encoder, Network):
         clip_norm: float | None = None,
         class_weight: str | Mapping[object, float] | None = None,
         categorical_features: Sequence[int] | None = None,
+        kind: str | None = None,
+        input_shape: Sequence[int] | None = None,
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -194,15 +203,17 @@ class DeepFeedForward(Encoder, Network):
         self.clip_norm = clip_norm
         self.class_weight = class_weight
         self.categorical_features = categorical_features
+        self.kind = kind
+        self.input_shape = input_shape
         self.device = device
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
-    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
-        """Return the untrained body for a table of ``n_features`` columns."""
+    def make_body(self, inputs: Inputs) -> nn.Module:
+        """Return the untrained body; images and sequences are flattened."""
         return DeepFeedForwardBody(
-            TableInput(n_features, n_codes),
+            TableInput(inputs.n_features, inputs.n_codes),
             self.hidden_layer_sizes,
             activation=self.activation,
             init=self.init,

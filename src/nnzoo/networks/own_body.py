@@ -6,7 +6,7 @@ The module takes standardised rows (n, n_features) and gives features (n, n_out)
 here so that a user's own architecture gets the loop, the recipe, the honest evaluation and the model file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import ClassVar
 
@@ -16,7 +16,8 @@ from torch import nn
 
 from nnzoo.checks import Range
 from nnzoo.errors import ParameterError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
+from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
+from nnzoo.inputs import Inputs
 
 
 class IsModule:
@@ -36,11 +37,12 @@ class OwnBody(Encoder, Network):
     Parameters
     ----------
     body : torch.nn.Module
-        (n, n_features) to (n, n_out). Its present weights are where training starts; it is copied, never changed.
+        (n, n_features) to (n, n_out); for images (n, channels, height, width), for sequences (n, steps, values) to
+        (n, n_out). Its present weights are where training starts; it is copied, never changed.
     task : "classification" or "regression", default "classification"
     optimizer, learning_rate, schedule, batch_size, n_epochs, early_stopping, patience, validation_fraction
         As in :class:`nnzoo.FeedForward`.
-    weight_decay, clip_norm, class_weight, device, precision, random_state, verbose
+    weight_decay, clip_norm, class_weight, kind, input_shape, device, precision, random_state, verbose
         As in :class:`nnzoo.FeedForward`.
 
     Attributes
@@ -66,8 +68,9 @@ class OwnBody(Encoder, Network):
     True
     """
 
+    kinds = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: allowed for name, allowed in TABLE_RANGES.items() if name != "categorical_features"},
+        **LEARNER_RANGES,
         **GRADIENT_RANGES,
         "body": IsModule(),
     }
@@ -88,6 +91,8 @@ class OwnBody(Encoder, Network):
         weight_decay: float = 1e-4,
         clip_norm: float | None = None,
         class_weight: str | Mapping[object, float] | None = None,
+        kind: str | None = None,
+        input_shape: Sequence[int] | None = None,
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -106,29 +111,41 @@ class OwnBody(Encoder, Network):
         self.weight_decay = weight_decay
         self.clip_norm = clip_norm
         self.class_weight = class_weight
+        self.kind = kind
+        self.input_shape = input_shape
         self.device = device
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
 
-    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
+    def make_body(self, inputs: Inputs) -> nn.Module:
         """Return a copy of the user's module that says how many features it gives."""
         body = deepcopy(self.body)
-        body.n_out = _width(body, n_features)  # pyright: ignore[reportArgumentType]
+        if inputs.kind == "image":
+            body = nn.Sequential(ChannelsFirst(), body)
+        body.n_out = _width(body, inputs.shape)  # pyright: ignore[reportArgumentType]
         return body.to(torch.get_default_device())
 
 
-def _width(body: nn.Module, n_features: int) -> int:
+class ChannelsFirst(nn.Module):
+    """(n, H, W, C) to (n, C, H, W), torch's order."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return a view."""
+        return x.permute(0, 3, 1, 2)
+
+
+def _width(body: nn.Module, shape: tuple[int, ...]) -> int:
     """Return how many features the module gives, by giving it two rows of zeros."""
     weight = next(body.parameters(), torch.zeros(()))
     body.eval()
     try:
         with torch.no_grad():
-            features = body(torch.zeros(2, n_features, dtype=weight.dtype, device=weight.device))
+            features = body(torch.zeros(2, *shape, dtype=weight.dtype, device=weight.device))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ParameterError(
-            f"OwnBody: body needs to take rows of {n_features} numbers; it said {str(error)[:200]!r}.",
-            f"Build the module for {n_features} inputs.",
+            f"OwnBody: body needs to take rows of shape {shape}; it said {str(error)[:200]!r}.",
+            "Build the module for such rows; images come as (n, channels, height, width).",
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
         shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__

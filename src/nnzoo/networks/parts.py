@@ -113,9 +113,9 @@ class TableInput(nn.Module):
         self.n_out = len(self.plain_columns) + sum(embedding_width(n_codes[column]) for column in self.code_columns)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Turn (n, n_features) into (n, n_out)."""
+        """Turn (n, ...) of n_features numbers a row into (n, n_out)."""
         if not self.code_columns:
-            return x
+            return x.flatten(1)
         parts = [x[:, self.plain_columns]]
         for column, embedding in zip(self.code_columns, self.embeddings, strict=True):
             codes = x[:, column].long()

@@ -12,7 +12,7 @@ after a mistake on row i the scores of the rows behind it in the block move by Î
 in Python. A test holds the blocks equal to the plain rule. A penalty is applied once a block, for all its rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from nnzoo.checks import OneOf, Range, Real, Truth, either
 from nnzoo.engine.batches import BLOCK_ROWS, Batch
 from nnzoo.engine.scaling import Standardizer
-from nnzoo.estimator import LOOP_RANGES, TABLE_RANGES, Network, Rows
+from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Network, Rows
+from nnzoo.inputs import Inputs
 from nnzoo.training.loop import LoopSettings, Run
 
 L1_SHARE = 0.15
@@ -329,7 +330,7 @@ class Perceptron(Network):
     accepts_sparse = True
     gives_probabilities = False
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: TABLE_RANGES[name] for name in ("class_weight", "random_state", "verbose")},
+        **{name: LEARNER_RANGES[name] for name in ("class_weight", "random_state", "verbose")},
         **LOOP_RANGES,
         "learning_rate": Real(0.0, 1e9, above=True),
         "penalty": OneOf((None, "l1", "l2", "elasticnet")),
@@ -391,11 +392,11 @@ class Perceptron(Network):
         """Return the number of corrections made, of all units together."""
         return int(self.network_.body.n_mistakes)  # pyright: ignore[reportArgumentType]
 
-    def make_body(self, n_features: int, n_codes: Mapping[int, int]) -> nn.Module:
+    def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the body that leaves rows as they are: the perceptron is its last layer."""
-        return PerceptronBody(n_features)
+        return PerceptronBody(inputs.n_features)
 
-    def standardize(self, X: Any, weight: np.ndarray | None) -> Standardizer:
+    def standardize(self, X: Any, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
         """Return the scaling that changes nothing."""
         return Standardizer.identity(X.shape[1])
 
