@@ -14,6 +14,7 @@ _WHERE = {
     "nnzoo.model": ("Model", "load_model"),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
+    "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
     "nnzoo.networks.perceptron": ("Perceptron",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

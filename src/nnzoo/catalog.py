@@ -60,16 +60,23 @@ CATALOG = (
     ),
     Row(
         "FF", "Feed Forward", "FeedForward", "nnzoo.networks.feed_forward", 1986, "Rumelhart, Hinton & Williams 1986",
-        ("table",), ("classification", "regression"), True,
+        ("table", "image"), ("classification", "regression"), True,
         "medium and large dense numeric tables; not for small tables, where boosted trees win",
         ("ann", "feed-forward-network"),
     ),
     Row(
         "DFF", "Deep Feed Forward", "DeepFeedForward", "nnzoo.networks.deep_feed_forward", 1986,
         "Rumelhart, Hinton & Williams 1986; He et al. 2015",
-        ("table",), ("classification", "regression"), True,
+        ("table", "image"), ("classification", "regression"), True,
         "large dense tables, flattened images as a baseline; not for images and sequences with structure",
         ("mlp", "multilayer-perceptron", "dnn"),
+    ),
+    Row(
+        "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
+        "LeCun et al. 1998; Fukushima 1980",
+        ("image",), ("classification", "regression"), False,
+        "images, spectra, signals; not for tables, whose columns stand in no order",
+        ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
 )  # fmt: skip
 """The networks that stand, in the order of the chart."""

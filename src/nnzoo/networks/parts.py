@@ -46,19 +46,20 @@ def choose_init(activation: str) -> str:
     return "lecun" if activation == "selu" else "glorot"
 
 
-def initialize(layer: nn.Linear, init: str) -> nn.Linear:
+def initialize(layer: nn.Linear | nn.Conv1d | nn.Conv2d, init: str) -> nn.Module:
     """Draw the weights of a layer from N(0, v) and set its biases to zero; returns the layer.
 
-    The variance v is 2/n_in for "he", 2/(n_in + n_out) for "glorot" and 1/n_in for "lecun"; "orthogonal" draws a
-    matrix with orthonormal rows or columns.
+    The variance v is 2/n_in for "he", 2/(n_in + n_out) for "glorot" and 1/n_in for "lecun", with n_in the inputs of one
+    unit or of one place of a feature map; "orthogonal" draws a matrix with orthonormal rows or columns.
     """
-    n_out, n_in = layer.weight.shape
+    n_out, n_in = layer.weight.shape[0], layer.weight[0].numel()
     if init == "orthogonal":
         nn.init.orthogonal_(layer.weight)
     else:
         variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init]
         nn.init.normal_(layer.weight, std=math.sqrt(variance))
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 

@@ -1,0 +1,388 @@
+"""Deep Convolutional Network (DCN): small filters that slide over an image or a signal, pooling, then dense layers.
+
+    y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated; then dense layers
+
+with x_c channel c of the input, y_k feature map k, f the activation and ∗ deep learning's convolution: slide, multiply,
+add; the filter is not flipped. For an input of N values and a filter of K, a valid convolution gives N - K + 1 values,
+same N (an even filter pads one more below and to the right), full N + K - 1.
+
+Source: LeCun, Bottou, Bengio & Haffner 1998; the architecture is Fukushima's (1980). The chart draws input cells, kernels,
+convolution or pool cells with local links, then two full hidden layers; here the dense layers are optional, because the
+average over all places of a map (global average pooling, Lin et al. 2013) does as well with fewer weights.
+Siblings: deep_feed_forward.py (no places, no shared weights).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nnzoo.checks import Each, OneOf, Range, Whole, either
+from nnzoo.errors import ParameterError
+from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
+from nnzoo.inputs import Inputs
+from nnzoo.networks.parts import ACTIVATIONS, DENSE_RANGES, choose_init, dense_layer, initialize
+
+PADDINGS = ("same", "valid", "full", "circular")
+POOLS = ("max", "average")
+AUGMENTS = ("shift", "shift_flip")
+LARGEST_SHIFT = 2
+SMALL_SIDE = 20
+"""Images whose shorter side is below this shift by one pixel only."""
+
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d}
+BATCH_NORMS: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
+POOL_LAYERS: dict[tuple[str, int], Any] = {
+    ("max", 1): nn.MaxPool1d,
+    ("max", 2): nn.MaxPool2d,
+    ("average", 1): nn.AvgPool1d,
+    ("average", 2): nn.AvgPool2d,
+}
+
+
+def pad_widths(padding: str, kernel_size: int) -> tuple[int, int]:
+    """Return how many values are added before and after an axis.
+
+    Examples
+    --------
+    >>> pad_widths("same", 3), pad_widths("same", 2), pad_widths("full", 3), pad_widths("valid", 5)
+    ((1, 1), (0, 1), (2, 2), (0, 0))
+    """
+    if padding == "valid":
+        return 0, 0
+    if padding == "full":
+        return kernel_size - 1, kernel_size - 1
+    return (kernel_size - 1) // 2, kernel_size // 2
+
+
+class Padding(nn.Module):
+    """Adds zeros, or for "circular" the other end, around (n, C, ...)."""
+
+    def __init__(self, padding: str, kernel_size: int, n_axes: int) -> None:
+        super().__init__()
+        self.widths = pad_widths(padding, kernel_size) * n_axes
+        self.mode = "circular" if padding == "circular" else "constant"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the padded maps."""
+        return functional.pad(x, self.widths, mode=self.mode) if any(self.widths) else x
+
+
+class RandomShift(nn.Module):
+    """In training, moves every image by up to a few pixels, edge values moving in; may mirror it left to right."""
+
+    def __init__(self, largest: int, *, flips: bool) -> None:
+        super().__init__()
+        self.largest = largest
+        self.flips = flips
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (n, H, W, C), moved only in training mode."""
+        if not self.training:
+            return x
+        n, height, width, _ = x.shape
+        down, right = torch.randint(-self.largest, self.largest + 1, (2, n, 1), device=x.device)
+        rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
+        columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
+        if self.flips:
+            columns = torch.where(torch.rand(n, 1, device=x.device) < 0.5, columns, width - 1 - columns)
+        return x[torch.arange(n, device=x.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+class DeepConvolutionalBody(nn.Module):
+    """Blocks of convolution, normalisation, activation and pooling; then a mean over places or dense layers.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a row: an image (H, W, C) or a signal (T, C), channels last.
+    n_filters, kernel_size, pool, pool_size, stride, padding, activation, hidden_layer_sizes, normalization, dropout
+        As in :class:`DeepConvolutionalNetwork`; ``padding`` has one name per layer.
+    augment : None, "shift" or "shift_flip"
+
+    Attributes
+    ----------
+    sizes : list of tuple of int
+        Places of the maps: of the input, then after each block.
+    n_out : int
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        n_filters: Sequence[int],
+        *,
+        kernel_size: int,
+        pool: str,
+        pool_size: int,
+        stride: int,
+        padding: Sequence[str],
+        activation: str,
+        hidden_layer_sizes: Sequence[int],
+        normalization: str | None,
+        dropout: float,
+        augment: str | None,
+    ) -> None:
+        super().__init__()
+        n_axes = len(shape) - 1
+        largest = min(LARGEST_SHIFT if min(shape[:-1]) >= SMALL_SIDE else 1, min(shape[:-1]) - 1)
+        moves = n_axes == 2 and augment is not None and largest > 0
+        self.augmentation = RandomShift(largest, flips=augment == "shift_flip") if moves else nn.Identity()
+        self.sizes = [tuple(shape[:-1])]
+        self.blocks = nn.Sequential()
+        for (n_in, n_maps), padding_here in zip(pairwise([shape[-1], *n_filters]), padding, strict=True):
+            size = _size_after(self.sizes[-1], kernel_size, stride, padding_here)
+            pooled = tuple(n // pool_size if n >= pool_size else n for n in size)
+            block = nn.Sequential(Padding(padding_here, kernel_size, n_axes), CONVOLUTIONS[n_axes](n_in, n_maps, kernel_size, stride))
+            initialize(block[1], choose_init(activation))  # pyright: ignore[reportArgumentType]
+            if normalization == "batch":
+                block.append(BATCH_NORMS[n_axes](n_maps))
+            block.append(ACTIVATIONS[activation]())
+            if pooled != size:
+                windows = tuple(pool_size if n >= pool_size else 1 for n in size)
+                block.append(POOL_LAYERS[pool, n_axes](windows))
+            self.blocks.append(block)
+            self.sizes.append(pooled)
+        n_flat = n_filters[-1] * math.prod(self.sizes[-1])
+        widths = [n_flat, *hidden_layer_sizes] if hidden_layer_sizes else [n_filters[-1]]
+        self.dense = nn.Sequential(
+            *(
+                dense_layer(a, b, activation=activation, init=choose_init(activation), normalization=None, dropout=dropout)
+                for a, b in pairwise(widths)
+            )
+        )
+        self.dropout = nn.Dropout(dropout if not hidden_layer_sizes else 0.0)
+        self.n_out = widths[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features (n, n_out) of standardised rows (n, *shape)."""
+        maps = self.maps(x)
+        if len(self.dense):
+            return self.dense(maps.flatten(1))
+        return self.dropout(maps.flatten(2).mean(dim=2))
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Return the last feature maps, (n, n_filters[-1], ...); the channels-last input becomes channels-first."""
+        return self.blocks(self.augmentation(x).movedim(-1, 1))
+
+
+class DeepConvolutionalNetwork(Encoder, Network):
+    """Convolutional network for images and signals.
+
+    y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated. An array (n, H, W) is read as grey images, (n, H, W, C) as
+    images with channels, (n, d) as signals of one channel; ``kind="sequence"`` reads (n, T, d) as signals of d channels.
+    Bytes are divided by 255; then every channel gets mean 0 and deviation 1 over the training rows.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    n_filters : list of int, default (32, 64, 128)
+        Feature maps of each convolution.
+    kernel_size : int, default 3
+        Side of the filters, in pixels or steps.
+    pool : "max" or "average", default "max"
+    pool_size : int, default 2
+        Side of the windows that become one value; an axis shorter than that is left as it is. 1 pools nothing.
+    stride : int, default 1
+        Pixels that a filter moves at a time.
+    padding : "same", "valid", "full" or "circular", or a list with one of them for each convolution, default "same"
+    activation : str, default "relu"
+        f: as in :class:`nnzoo.FeedForward`.
+    hidden_layer_sizes : list of int, default ()
+        Dense layers behind the last maps. Without any, the features are the means of the last maps over all places.
+    normalization : "batch" or None, default "batch"
+    dropout : float, default 0.25
+        Share of the features left out at random in a training step, and of the units of each dense layer.
+    augment : None, "shift" or "shift_flip", default None
+        In training, move every image by up to 2 pixels (1 below 20 pixels) each time, or also mirror it left to right
+        every other time. Mirror images only where they mean the same: no digits, no letters.
+    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
+    learning_rate : float, default 0.003
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    batch_size : int, default 256
+    n_epochs : int, default 100
+    early_stopping, patience, validation_fraction, weight_decay, clip_norm, class_weight
+        As in :class:`nnzoo.FeedForward`.
+    kind : None, "image" or "sequence", default None
+    input_shape : tuple of int or None
+        (height, width[, channels]) or (steps, channels), where rows come flat.
+    device, precision, random_state, verbose
+        As in :class:`nnzoo.FeedForward`. ``precision="auto"`` trains on 1,000 images or more in bfloat16 where the
+        processor multiplies in it; predictions are computed in float32.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Rows (n, *shape) to scores (n, n_scores).
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+    best_epoch_ : int
+
+    References
+    ----------
+    LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition", Proceedings of the IEEE
+    86, 1998. Fukushima, "Neocognitron", Biological Cybernetics 36, 1980.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from nnzoo import DeepConvolutionalNetwork
+    >>> digits = load_digits()
+    >>> net = DeepConvolutionalNetwork(n_filters=(8, 16), n_epochs=5, random_state=0)
+    >>> net.fit(digits.images[:500], digits.target[:500]).score(digits.images[500:], digits.target[500:]) > 0.7
+    True
+    """
+
+    kinds = ("image", "sequence")
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **LEARNER_RANGES,
+        **GRADIENT_RANGES,
+        **DENSE_RANGES,
+        "kind": OneOf((None, "image", "sequence")),
+        "normalization": OneOf((None, "batch")),
+        "n_filters": Each(Whole(1, 10**6), low=1, high=100),
+        "kernel_size": Whole(1, 1000),
+        "pool": OneOf(POOLS),
+        "pool_size": Whole(1, 1000),
+        "stride": Whole(1, 1000),
+        "padding": either(OneOf(PADDINGS), Each(OneOf(PADDINGS), low=1, high=100)),
+        "hidden_layer_sizes": Each(Whole(1, 10**9), high=100),
+        "augment": OneOf((None, *AUGMENTS)),
+    }
+
+    def __init__(
+        self,
+        *,
+        task: str = "classification",
+        n_filters: Sequence[int] = (32, 64, 128),
+        kernel_size: int = 3,
+        pool: str = "max",
+        pool_size: int = 2,
+        stride: int = 1,
+        padding: str | Sequence[str] = "same",
+        activation: str = "relu",
+        hidden_layer_sizes: Sequence[int] = (),
+        normalization: str | None = "batch",
+        dropout: float = 0.25,
+        augment: str | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 3e-3,
+        schedule: str = "constant",
+        batch_size: int = 256,
+        n_epochs: int = 100,
+        early_stopping: bool | str = "auto",
+        patience: int = 20,
+        validation_fraction: float = 0.1,
+        weight_decay: float = 1e-4,
+        clip_norm: float | None = None,
+        class_weight: str | Mapping[object, float] | None = None,
+        kind: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.task = task
+        self.n_filters = n_filters
+        self.kernel_size = kernel_size
+        self.pool = pool
+        self.pool_size = pool_size
+        self.stride = stride
+        self.padding = padding
+        self.activation = activation
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.normalization = normalization
+        self.dropout = dropout
+        self.augment = augment
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.class_weight = class_weight
+        self.kind = kind
+        self.input_shape = input_shape
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def lenet5(cls, **params: Any) -> Self:
+        """Return LeNet-5 (LeCun et al. 1998): 6 and 16 filters of 5 x 5, average pooling, tanh, 120 and 84 dense units.
+
+        Images of 28 x 28 are padded to 32 x 32, as in the paper. Three things differ: every map of the second
+        convolution sees all 6 maps, pooling has no weights of its own, and the output is a softmax, not a layer of
+        radial basis functions.
+
+        Parameters
+        ----------
+        **params
+            Further parameters of the class.
+        """
+        preset: dict[str, Any] = {
+            "n_filters": (6, 16),
+            "kernel_size": 5,
+            "pool": "average",
+            "padding": ("same", "valid"),
+            "activation": "tanh",
+            "hidden_layer_sizes": (120, 84),
+            "normalization": None,
+            "dropout": 0.0,
+        }
+        return cls(**(preset | params))
+
+    def make_body(self, inputs: Inputs) -> nn.Module:
+        """Return the untrained body for images or signals of this shape."""
+        n_layers = len(self.n_filters)
+        padding = (self.padding,) * n_layers if isinstance(self.padding, str) else tuple(self.padding)
+        if len(padding) != n_layers:
+            raise ParameterError(
+                f"DeepConvolutionalNetwork: padding needs one name, or {n_layers}, one for each of n_filters; "
+                f"got {len(padding)}.",
+                'Pass padding="same".',
+            )
+        return DeepConvolutionalBody(
+            inputs.shape,
+            self.n_filters,
+            kernel_size=self.kernel_size,
+            pool=self.pool,
+            pool_size=self.pool_size,
+            stride=self.stride,
+            padding=padding,
+            activation=self.activation,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            normalization=self.normalization,
+            dropout=self.dropout,
+            augment=self.augment,
+        )
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Return the learned filters of the first convolution of images: (n_filters, kernel, kernel, channels)."""
+        weight = self.network_.body.blocks[0][1].weight.detach().float().cpu().numpy()
+        return {"first layer": np.moveaxis(weight, 1, -1)} if weight.ndim == 4 else {}
+
+
+def _size_after(size: tuple[int, ...], kernel_size: int, stride: int, padding: str) -> tuple[int, ...]:
+    """Return the places of a map behind a convolution."""
+    added = sum(pad_widths(padding, kernel_size))
+    after = tuple((n + added - kernel_size) // stride + 1 for n in size)
+    if min(after) < 1 or (padding == "circular" and kernel_size // 2 > min(size)):
+        raise ParameterError(
+            f"DeepConvolutionalNetwork: a {padding} convolution with kernel_size={kernel_size} needs at least "
+            f"{kernel_size} places an axis; its input has {' x '.join(map(str, size))}.",
+            'Take fewer n_filters, a smaller kernel_size or pool_size, or padding="same".',
+        )
+    return after
