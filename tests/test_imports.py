@@ -13,14 +13,14 @@ PACKAGE = Path(nnzoo.__file__).parent
 LEVELS = (
     ("__init__",),
     ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "trace"),
+    ("pictures",),
     ("data",),
     ("engine",),
-    ("pictures",),
     ("training", "evaluation", "prediction"),
     ("estimator", "inputs", "targets"),
     ("networks",),
     ("catalog",),
-    ("model", "steps"),
+    ("model", "steps", "suiting"),
     ("explanation", "comparison"),
     ("cli", "__main__"),
 )

@@ -17,7 +17,17 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import nnzoo
-from nnzoo import DeepFeedForward, FeedForward, Model, ModelFileError, OwnBody, Perceptron, UsageError, load_model
+from nnzoo import (
+    DeepConvolutionalNetwork,
+    DeepFeedForward,
+    FeedForward,
+    Model,
+    ModelFileError,
+    OwnBody,
+    Perceptron,
+    UsageError,
+    load_model,
+)
 from nnzoo.catalog import CATALOG
 from nnzoo.tensorfile import read_tensors, write_tensors
 
@@ -49,6 +59,13 @@ def with_codes() -> tuple[np.ndarray, np.ndarray]:
     return np.hstack([X, (np.arange(len(X)) % 5)[:, None]]), y
 
 
+def images(dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Return 40 colour images that are not square, with labels."""
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, size=(40, 12, 16, 3))
+    return pixels.astype(dtype), np.array(["a", "b", "c", "d"] * 10)
+
+
 CASES = {
     "Perceptron": (lambda: Perceptron(average=True, **SHORT), wine),
     "Perceptron joint": (lambda: Perceptron(multi_class="joint", **SHORT), lambda: wine(["a", "ß", "c"])),
@@ -64,6 +81,17 @@ CASES = {
         lambda: load_diabetes(return_X_y=True),
     ),
     "DeepFeedForward linear": (lambda: DeepFeedForward(hidden_layer_sizes=(), **SHORT), lambda: wine([1.0, 2.0, 9.0])),
+    "DeepFeedForward images": (lambda: DeepFeedForward(kind="image", **SHORT), lambda: images(np.uint8)),
+    "DeepConvolutionalNetwork": (lambda: DeepConvolutionalNetwork(n_filters=(4, 6), **SHORT), lambda: images(np.uint8)),
+    "DeepConvolutionalNetwork numbers": (
+        lambda: DeepConvolutionalNetwork(n_filters=(4,), task="regression", **SHORT),
+        lambda: (images(np.float32)[0], np.arange(40.0)),
+    ),
+    "DeepConvolutionalNetwork signal": (lambda: DeepConvolutionalNetwork(n_filters=(4,), **SHORT), wine),
+    "DeepConvolutionalNetwork dense": (
+        lambda: DeepConvolutionalNetwork.lenet5(precision="float64", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

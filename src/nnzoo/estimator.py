@@ -420,8 +420,6 @@ class Network(BaseEstimator):
         kind, X = reading.arrange(X)
         if reset:
             self.n_features_in_ = int(np.prod(X.shape[1:]))
-        elif kind != "table":
-            X = self.inputs_.of_row(X, reading.owner)
         return kind, X, y
 
     def _choose_validation(
@@ -522,7 +520,8 @@ class Network(BaseEstimator):
     def _to_inputs(self, X: np.ndarray) -> torch.Tensor:
         weight = self.network_.head.weight
         names = getattr(self, "feature_names_in_", None)
-        return self.inputs_.to_tensor(X, weight.dtype, names).to(weight.device)
+        rows = X if self.inputs_.kind == "table" else self.inputs_.of_row(X, type(self).__name__)
+        return self.inputs_.to_tensor(rows, weight.dtype, names).to(weight.device)
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""

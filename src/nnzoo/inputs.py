@@ -86,7 +86,7 @@ class Inputs:
             )
         if not self.pixels or X.dtype == np.uint8:
             return X
-        if np.any(X < 0) or np.any(X > PIXEL_MAX) or np.any(X != np.floor(X)):
+        if np.any(X < 0) or np.any(X > PIXEL_MAX) or np.any(np.floor(X) != X):
             raise DataError(
                 f"{owner} was trained on bytes from 0 to 255; X has other numbers.", "Pass X as numpy.uint8, 0 to 255."
             )
@@ -193,7 +193,8 @@ class Reading:
         others = [f"kind={other!r}" for other in self.kinds if other not in ("table", kind)]
         hint = "Pass input_shape=(height, width) to unfold flat rows" if len(shape) == 2 else "Reshape your data"
         return DataError(
-            f"{self.owner} needs X of shape {_MEANINGS[kind]}; got shape {shape}.", f"{', or pass '.join([hint, *others])}."
+            f"{self.owner} needs X of shape {_MEANINGS[kind]}; got shape {shape}.",
+            f"{', or pass '.join([hint, *others])}.",
         )
 
 

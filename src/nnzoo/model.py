@@ -21,6 +21,7 @@ import nnzoo
 from nnzoo.catalog import CATALOG
 from nnzoo.checks import check_ranges
 from nnzoo.data import stored
+from nnzoo.data.imagerecipe import KEY, ImageRecipe
 from nnzoo.data.recipe import Recipe
 from nnzoo.engine.device import PRECISIONS
 from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
@@ -82,14 +83,18 @@ class Model:
     ----------
     network : Network
         An estimator of nnzoo; a bare fitted one may be wrapped to be saved.
-    recipe : Recipe or None
+    recipe : Recipe, ImageRecipe or None
         How raw rows become numbers; without one, rows must come as numbers.
     provenance : Provenance, optional
     seed : int, default 0
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe | None = None, provenance: Provenance | None = None, seed: int = 0
+        self,
+        network: Network,
+        recipe: Recipe | ImageRecipe | None = None,
+        provenance: Provenance | None = None,
+        seed: int = 0,
     ) -> None:
         if not isinstance(network, Network):
             raise UsageError(
@@ -156,7 +161,7 @@ class Model:
             "parameters": plain_params(network),
             "weights": n_weights(network) if fitted else None,
             "inputs": [] if self.recipe is None else [f"{c.name} ({c.kind})" for c in self.recipe.columns],
-            "encoded_columns": network.n_features_in_ if fitted else None,
+            "row_shape": list(network.inputs_.shape) if fitted else None,
             "arithmetic": network.arithmetic_ if fitted else None,
             "epochs": network.n_iter_ if fitted else None,
             "best_epoch": network.best_epoch_ if fitted else None,
@@ -225,7 +230,7 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
     classes = _read_classes(manifest["classes"])
     network = networks[0].restore(FittedState(manifest["sizes"], classes, tensors))
     recipe_json = parse_json(blobs["recipe"].tobytes(), ModelFileError)
-    recipe = None if recipe_json is None else Recipe.from_json(recipe_json)
+    recipe = None if recipe_json is None else _read_recipe(recipe_json)
     settings = parse_json(blobs["settings"].tobytes(), ModelFileError)
     if type(settings) is not dict:
         raise stored.refuse("settings", "an object", type(settings).__name__)
@@ -432,6 +437,11 @@ def _read_classes(value: Any) -> np.ndarray | None:
         return np.array(labels, dtype=LABEL_TYPES[part["dtype"]])
     except OverflowError as error:
         raise stored.refuse("classes", "labels within 64 bits", "larger ones") from error
+
+
+def _read_recipe(value: Any) -> Recipe | ImageRecipe:
+    is_of_images = type(value) is dict and KEY in value
+    return ImageRecipe.from_json(value) if is_of_images else Recipe.from_json(value)
 
 
 def _bytes(value: Any) -> np.ndarray:

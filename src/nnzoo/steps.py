@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import narwhals as nw
 import numpy as np
@@ -18,8 +18,10 @@ from torch import nn
 from nnzoo import catalog
 from nnzoo.checks import check_names, check_ranges
 from nnzoo.data.dataset import Data, Part, load, load_like
+from nnzoo.data.imagedata import FILE
+from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.kinds import parse
-from nnzoo.data.recipe import Encoded, Recipe
+from nnzoo.data.recipe import Recipe
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN
 from nnzoo.data.target import Target
 from nnzoo.errors import DataError, UsageError, listing
@@ -30,17 +32,25 @@ from nnzoo.files import Pathish
 from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
+from nnzoo.prediction.images import ImageDecoder
 from nnzoo.prediction.stream import predict_chunks
+from nnzoo.suiting import suit
 from nnzoo.training.checkpoint import Checkpoints
 from nnzoo.training.loop import Run
 
 __all__ = ["build", "evaluate", "load", "predict", "train"]
 
-DEFAULT_NETWORK = "deep-feed-forward"
-SMALL_ROWS = 1_000
-SMALL_TABLE = {"learning_rate": 3e-4, "n_epochs": 1000, "patience": 50}
-"""Below so many training rows a network takes many small steps, so that the validation rows see where it is best."""
+DEFAULT_NETWORKS = {"table": "deep-feed-forward", "image": "deep-convolutional-network"}
 SALT_BYTES = 16
+
+
+@runtime_checkable
+class HasPictures(Protocol):
+    """A network that shows what it has learned."""
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Return name to filters (n_filters, height, width, channels)."""
+        ...
 
 
 def build(
@@ -52,8 +62,7 @@ def build(
     ----------
     network : str, Network, torch.nn.Module or None
         A name on the chart in any usual form, an unfitted estimator, a body of your own, or None for a good default,
-        which is said. Below 1,000 training rows a network given by name
-        takes smaller and more steps (``SMALL_TABLE``).
+        which is said. A network given by name gets settings that suit the data (``nnzoo.suiting``).
     data : Data
         What ``load`` gave.
     params : mapping of str to value, optional
@@ -83,21 +92,54 @@ def build(
     """
     if data.target is None or data.task is None:
         raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
-    estimator = _estimator(network)
+    estimator = _estimator(network, data.kind)
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
+    _check_fit(estimator, data)
     known = estimator.get_params(deep=False)
     settings: dict[str, Any] = {"task": data.task} if "task" in known else {}
-    if not isinstance(network, Network) and "optimizer" in known and len(data.train) < SMALL_ROWS:
-        settings |= SMALL_TABLE
+    if not isinstance(network, Network):
+        advice = suit(estimator, data, params or {})
+        settings |= advice.settings
+        for line in advice.words:
+            print(line, file=sys.stderr)
     if known["random_state"] is None:
         settings["random_state"] = seed
-    if data.task not in _tasks(estimator):
-        able = [row.id for row in catalog.CATALOG if data.task in row.tasks and "table" in row.kinds]
+    if data.kind == "image" and known["kind"] is None:
+        settings["kind"] = "image"
+    target = Target.learn(data.frame[data.target], data.task, several_labels=data.several_labels)
+    recipe = _learn_recipe(data, target, with_codes="categorical_features" in known)
+    if "categorical_features" in known and recipe.categorical_features:
+        settings["categorical_features"] = list(recipe.categorical_features)
+    settings |= dict(params or {})
+    check_ranges(name, settings, ranges)
+    return Model(estimator.set_params(**settings), recipe, seed=seed)
+
+
+def _check_fit(estimator: Network, data: Data) -> None:
+    """Raise UsageError unless the network reads such data and can be asked their task."""
+    rows = [row for row in catalog.CATALOG if row.class_name == type(estimator).__name__]
+    tasks = rows[0].tasks if rows else ("classification", "regression")
+    kinds = rows[0].kinds if rows else estimator.kinds
+    able = [row.id for row in catalog.CATALOG if data.task in row.tasks and data.kind in row.kinds]
+    if data.task not in tasks:
         raise UsageError(
-            f"{name} needs a task of {listing(_tasks(estimator))}; the data set a {data.task}.", f"Use {listing(able)}."
+            f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {data.task}.",
+            f"Use {listing(able)}.",
         )
-    with_codes = "categorical_features" in known
+    if data.kind not in kinds:
+        raise UsageError(
+            f"{type(estimator).__name__} reads {listing(kinds)}; the data are of the kind {data.kind}, whose columns "
+            "stand in no order."
+            if data.kind == "table"
+            else f"{type(estimator).__name__} reads {listing(kinds)}; the data are of the kind {data.kind}.",
+            f"Use {listing(able)}.",
+        )
+
+
+def _learn_recipe(data: Data, target: Target, *, with_codes: bool) -> Recipe | ImageRecipe:
+    if data.rule is not None:
+        return ImageRecipe(data.rule, str(data.image_column), target)
     recipe = Recipe.learn(
         data.train.frame,
         data.roles.inputs,
@@ -106,13 +148,7 @@ def build(
         several_labels=data.several_labels,
         with_codes=with_codes,
     )
-    target = Target.learn(data.frame[data.target], data.task, several_labels=data.several_labels)
-    recipe = replace(recipe, target=target)
-    if with_codes and recipe.categorical_features:
-        settings["categorical_features"] = list(recipe.categorical_features)
-    settings |= dict(params or {})
-    check_ranges(name, settings, ranges)
-    return Model(estimator.set_params(**settings), recipe, seed=seed)
+    return replace(recipe, target=target)
 
 
 def train(
@@ -206,6 +242,8 @@ def evaluate(model: Model, data: Any) -> Report:
     recipe, origin = _recipe(model), model.provenance
     if not isinstance(data, Data):
         data = load_like(data, origin.settings)
+    if data.kind != ("image" if isinstance(recipe, ImageRecipe) else "table"):
+        raise DataError(f"The model was not trained on data of the kind {data.kind}.", "Give data of its own kind.")
     part, how = _rows_to_evaluate(model, data)
     X, y = encode_part(model, part, data.origin)
     prediction, probability = model.network.predict_rows(X)
@@ -213,17 +251,17 @@ def evaluate(model: Model, data: Any) -> Report:
     baselines = []
     several = recipe.target is not None and recipe.target.labels == "several"
     if same:
-        X_train, y_train = encode_part(model, _part_of(data, origin.part == TRAIN, "train"), data.origin)
+        X_train, y_train = encode_part(model, data.chosen(origin.part == TRAIN, "train"), data.origin)
         baselines = run_baselines(
             model.network.task,
-            X_train,
+            X_train.reshape(len(X_train), -1),
             y_train,
-            X,
+            X.reshape(len(X), -1),
             y,
             categorical_features=recipe.categorical_features,
             several_labels=several,
             seed=model.seed,
-            source=data.origin if Path(data.origin).is_file() else None,
+            source=data.origin if data.kind == "table" and Path(data.origin).is_file() else None,
             target=data.target,
             columns={column.name: column.kind for column in recipe.columns},
         )
@@ -241,6 +279,9 @@ def evaluate(model: Model, data: Any) -> Report:
         how=how,
         history=model.network.history_,
         seed=model.seed,
+        images=part.images,
+        filters=model.network.pictures() if isinstance(model.network, HasPictures) else None,
+        names=part.frame[FILE].to_list() if data.kind == "image" and FILE in part.frame.columns else None,
     )
 
 
@@ -268,9 +309,9 @@ def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = 
         A column is missing, a cell does not fit its column, or ``strict`` and a value is new.
     """
     if isinstance(rows, Data):
-        rows = rows.frame
+        rows = rows.frame if rows.images is None else rows.images
     decoder = make_decoder(model, strict=strict, on_bad_row=on_bad_row)
-    if isinstance(rows, np.ndarray) and model.recipe is not None:
+    if isinstance(rows, np.ndarray) and isinstance(model.recipe, Recipe):
         _check_width(model, rows)
     out = pl.concat(list(predict_chunks(decoder, rows)), how="vertical_relaxed")
     decoder.warn()
@@ -282,15 +323,17 @@ def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = 
     return out
 
 
-def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error") -> Decoder:
+def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error") -> Decoder | ImageDecoder:
     """Return what turns rows into predictions of this model."""
     if on_bad_row not in ("error", "skip"):
         raise UsageError(f"on_bad_row needs 'error' or 'skip'; got {on_bad_row!r}.", "Pass on_bad_row='skip'.")
     check_is_fitted(model.network)
-    settings = model.provenance.settings
+    settings, recipe = model.provenance.settings, _recipe(model)
+    if isinstance(recipe, ImageRecipe):
+        return ImageDecoder(model.network, recipe, model.class_names(), on_bad_row=on_bad_row)
     return Decoder(
         model.network,
-        _recipe(model),
+        recipe,
         model.class_names(),
         id_column=settings.get("id_column"),
         strict=strict,
@@ -299,10 +342,10 @@ def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error
     )
 
 
-def _estimator(network: str | Network | nn.Module | None) -> Network:
+def _estimator(network: str | Network | nn.Module | None, kind: str) -> Network:
     if network is None:
-        print(f"network: {DEFAULT_NETWORK}, the default for tables", file=sys.stderr)
-        network = DEFAULT_NETWORK
+        network = DEFAULT_NETWORKS[kind]
+        print(f"network: {network}, the default for data of the kind {kind}", file=sys.stderr)
     if isinstance(network, str):
         return catalog.find(network).load_class()()
     if isinstance(network, nn.Module):
@@ -315,12 +358,7 @@ def _estimator(network: str | Network | nn.Module | None) -> Network:
     )
 
 
-def _tasks(estimator: Network) -> tuple[str, ...]:
-    rows = [row for row in catalog.CATALOG if row.class_name == type(estimator).__name__]
-    return rows[0].tasks if rows else ("classification", "regression")
-
-
-def _recipe(model: Model) -> Recipe:
+def _recipe(model: Model) -> Recipe | ImageRecipe:
     if model.recipe is None:
         raise UsageError(
             "This model was saved from a bare estimator and has no recipe for raw rows.",
@@ -329,12 +367,7 @@ def _recipe(model: Model) -> Recipe:
     return model.recipe
 
 
-def _encoded(recipe: Recipe, part: Part, origin: str) -> Encoded:
-    parsed = parse(part.frame, recipe.columns, origin=origin, rows=part.rows)
-    return recipe.encode(parsed.frame, origin=origin, rows=part.rows)
-
-
-def _with_target(recipe: Recipe, part: Part, origin: str) -> pl.DataFrame:
+def _with_target(recipe: Recipe | ImageRecipe, part: Part, origin: str) -> pl.DataFrame:
     target = recipe.target
     if target is None or target.name not in part.frame.columns:
         return part.frame
@@ -370,9 +403,9 @@ def _provenance(model: Model, data: Data, X: np.ndarray, y: np.ndarray) -> Prove
 
 
 def encode_part(model: Model, part: Part, origin: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return X float64 (n, d) and y of some rows, as the network of the model is trained on them."""
+    """Return X, float64 (n, d) or images, and y of some rows, as the network of the model is trained on them."""
     recipe = _recipe(model)
-    return _encoded(recipe, part, origin).X, recipe.encode_target(
+    return recipe.encode_part(part, origin), recipe.encode_target(
         _with_target(recipe, part, origin), origin=origin, rows=part.rows
     )
 
@@ -392,7 +425,7 @@ def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
     """Return the rows that the model has not seen, and which they are in words."""
     origin = model.provenance
     if data.fingerprint == origin.fingerprint and len(data.part) == len(origin.part):
-        part = _part_of(data, origin.part == TEST, PART_NAMES[TEST])
+        part = data.chosen(origin.part == TEST, PART_NAMES[TEST])
         if not len(part):
             raise DataError(f"{data.origin} needs rows in its test part; it has none.", "Train on more rows.")
         return part, f"{len(part):,} test rows of {data.origin}, which nothing has seen ({origin.how_split})."
@@ -404,15 +437,11 @@ def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
             f"{data.origin} needs rows that the model was not trained on; all {len(X):,} were in training.",
             "Give other rows.",
         )
-    part = _part_of(data, ~seen, "all")
+    part = data.chosen(~seen, "all")
     how = f"all {len(part):,} rows of {data.origin}"
     if seen.any():
         how += f" but {int(seen.sum()):,} that the model was trained on"
     return part, how + "."
-
-
-def _part_of(data: Data, mask: np.ndarray, name: str) -> Part:
-    return Part(name, data.frame.filter(pl.Series(mask)), data.rows[mask])
 
 
 def _check_width(model: Model, rows: np.ndarray) -> None:

@@ -229,7 +229,7 @@ def test_A21_unknown_file_lists_the_nearest_names(tmp_path):
 
 def test_A21_unknown_sample_lists_the_nearest_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r'neither a file nor a bundled data set "pengins"\. Did you mean "penguins"'):
+    with pytest.raises(DataError, match=r'neither a file nor a set "pengins"\. Did you mean "penguins"'):
         load("pengins")
 
 
@@ -344,7 +344,7 @@ def test_table_without_inputs_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "y", "kind": "image"}, 'loads data of the kind table; got kind="image"'),
+        ({"target": "y", "kind": "graph"}, 'loads data of the kinds table and image; got kind="graph"'),
         (
             {"target": "y", "task": "regresion"},
             'needs to be classification or regression; got "regresion".*"regression"',

@@ -64,7 +64,9 @@ def test_body_without_weights_is_taken():
 
 
 def test_body_for_another_width_is_refused_with_the_width_needed():
-    with pytest.raises(ParameterError, match=r"body needs to take rows of shape \(2,\); it said .*Build the module for such rows"):
+    with pytest.raises(
+        ParameterError, match=r"body needs to take rows of shape \(2,\); it said .*Build the module for such rows"
+    ):
         OwnBody(make_body(13)).fit([[0.0, 1.0], [1.0, 0.0]], [0, 1])
 
 

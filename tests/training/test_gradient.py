@@ -271,7 +271,7 @@ def test_bfloat16_computes_the_products_in_bfloat16_and_keeps_float32_weights():
     assert {p.dtype for p in net.parameters()} == {torch.float32}
     seen.clear()
     one.measure(Batch(rows.inputs.float(), rows.target.float()))
-    assert seen == [torch.float32]
+    assert seen == [torch.bfloat16]
 
 
 def test_lbfgs_reaches_the_bottom_of_a_ridge_regression():

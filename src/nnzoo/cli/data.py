@@ -1,6 +1,7 @@
 """The commands of the first two steps: load and build."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nnzoo.cli.options import Json, LoadOptions, NetworkName, Settings, Source, network_settings, with_load_options
 from nnzoo.cli.running import show_json
@@ -8,8 +9,6 @@ from nnzoo.errors import quote
 
 if TYPE_CHECKING:
     from nnzoo.data.dataset import Data
-
-DEFAULT_NETWORK = "deep-feed-forward"
 
 
 @with_load_options
@@ -31,19 +30,19 @@ def load(source: Source, as_json: Json = False, *, given: LoadOptions) -> None:
 @with_load_options
 def build(
     source: Source,
-    network: NetworkName = DEFAULT_NETWORK,
+    network: NetworkName = None,
     settings: Settings = None,
     as_json: Json = False,
     *,
     given: LoadOptions,
 ) -> None:
     """Step 2: layers, weights, memory, time of an untrained network."""
-    given.need_target()
     params = network_settings(network, settings)
     from nnzoo import steps
     from nnzoo.cli.outline import outline
 
-    data = given.load(source)
+    data = given.load_with_target(source)
+    network, params = chosen_network(network, params, settings, data)
     found = outline(steps.build(network, data, params, seed=given.seed), data)
     if as_json:
         show_json(found.to_json())
@@ -58,16 +57,31 @@ def fitting_networks(data: "Data") -> list[str]:
     """Return the networks that read such data and can be asked its task."""
     from nnzoo.catalog import CATALOG
 
-    return [row.id for row in CATALOG if "table" in row.kinds and (data.task is None or data.task in row.tasks)]
+    return [row.id for row in CATALOG if data.kind in row.kinds and (data.task is None or data.task in row.tasks)]
+
+
+def chosen_network(
+    network: str | None, params: dict[str, Any], settings: Sequence[str] | None, data: "Data"
+) -> tuple[str, dict[str, Any]]:
+    """Return the network and its parameters: as said, or the default for data of this kind."""
+    if network is not None:
+        return network, params
+    from nnzoo.steps import DEFAULT_NETWORKS
+
+    network = DEFAULT_NETWORKS[data.kind]
+    return network, network_settings(network, settings)
 
 
 def short_summary(data: "Data") -> str:
     """Return what the data are in three lines, and the warnings of the check-up."""
     sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
+    what = f"{len(data):,} rows, {len(data.columns):,} input columns"
+    if data.images is not None:
+        what = f"{len(data):,} images, {' x '.join(map(str, data.images.shape[1:]))}"
     lines = [
-        f"{data.origin}: {len(data):,} rows, {len(data.columns):,} input columns",
+        f"{data.origin}: {what}",
         f"Target: {quote(data.target)}, {data.task}",
-        f"Split: {sizes} rows; {data.how_split}",
+        f"Split: {sizes} {'rows' if data.images is None else 'images'}; {data.how_split}",
     ]
     lines += [f"! {each.message} {each.hint}".rstrip() for each in data.findings if each.level == "warning"]
     if data.rejects:

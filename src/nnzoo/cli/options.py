@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from nnzoo.data.dataset import Data
 
 Result = TypeVar("Result")
-Source = Annotated[str, typer.Argument(metavar="DATA", help="A table, or the name of a bundled one: penguins.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", help="A table, a folder of images, or the name of a set: penguins, fashion-sample, mnist."
+    ),
+]
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file, such as penguins.nnzoo.")]
 Json = Annotated[bool, typer.Option("--json", help="Plain JSON on standard output, nothing else there.")]
 OnBadRow = Annotated[str, typer.Option(help="error, or skip: leave out rows that cannot be read, and count them.")]
-NetworkName = Annotated[str, typer.Option(help="Its name in any usual form; see nnzoo list.", metavar="NAME")]
+DataDir = Annotated[str | None, typer.Option(metavar="FOLDER", help="Folder that holds public sets such as mnist.")]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(help="Its name in any usual form; see nnzoo list. A good default for the data.", metavar="NAME"),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,6 +70,11 @@ class LoadOptions:
         False
     )
     on_bad_row: OnBadRow = "error"
+    kind: Annotated[str | None, typer.Option(help="table or image, where the data could be either.")] = None
+    image_size: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Side, or height,width, that images are brought to.")
+    ] = None
+    data_dir: DataDir = None
     seed: Annotated[int, typer.Option(help="Seed of the split and of the network.")] = 0
 
     def load(self, source: str) -> "Data":
@@ -77,6 +91,9 @@ class LoadOptions:
             columns=pairs(self.column, "--column", last=True),
             coerce=self.coerce,
             on_bad_row=self.on_bad_row,
+            kind=self.kind,
+            image_size=_sides(self.image_size),
+            data_dir=self.data_dir,
             seed=self.seed,
         )
 
@@ -93,10 +110,23 @@ class LoadOptions:
                     words += [name, str(each)]
         return shlex.join([*words, *more])
 
-    def need_target(self) -> None:
-        """Raise UsageError without a target."""
-        if self.target is None:
+    def load_with_target(self, source: str) -> "Data":
+        """Load the data as the options say; raise UsageError without a target."""
+        data = self.load(source)
+        if data.target is None:
             raise UsageError("The command needs to know which column to predict.", "Add --target COLUMN.")
+        return data
+
+
+def _sides(text: str | None) -> int | tuple[int, int] | None:
+    """Return the side or the two sides that --image-size says."""
+    if text is None:
+        return None
+    value = parse_value(text)
+    sides = value if isinstance(value, tuple) else (value,)
+    if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise UsageError(f"--image-size needs SIDE or HEIGHT,WIDTH in pixels; got {quote(text)}.", "Write 32 or 48,64.")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def with_load_options(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -139,8 +169,8 @@ def pairs(given: Sequence[str] | None, option: str, *, last: bool = False) -> di
     return found
 
 
-def network_settings(network: str, given: Sequence[str] | None) -> dict[str, Any]:
-    """Return the values of --set, checked against the class of the network.
+def network_settings(network: str | None, given: Sequence[str] | None) -> dict[str, Any]:
+    """Return the values of --set, checked against the class of the network; nothing while there is no network yet.
 
     Raises
     ------
@@ -152,8 +182,10 @@ def network_settings(network: str, given: Sequence[str] | None) -> dict[str, Any
     from nnzoo import catalog
     from nnzoo.checks import check_names, check_ranges
 
-    row = catalog.find(network)
     texts = pairs(given, "--set")
+    if network is None:
+        return {}
+    row = catalog.find(network)
     if not texts:
         return {}
     ranges: dict[str, Range] = dict(row.load_class().ranges)

@@ -66,7 +66,9 @@ class Outline:
 
     def __str__(self) -> str:
         rows = [("layer", "kind", "shape out", "weights")]
-        rows += [(each.name, each.kind, _shape_words("rows", *each.shape), f"{each.n_weights:,}") for each in self.layers]
+        rows += [
+            (each.name, each.kind, _shape_words("rows", *each.shape), f"{each.n_weights:,}") for each in self.layers
+        ]
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = [
             f"  {name:<{widths[0]}}  {kind:<{widths[1]}}  {shape:<{widths[2]}}  {count:>{widths[3]}}"

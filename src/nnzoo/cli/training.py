@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnzoo.cli.data import DEFAULT_NETWORK, short_summary
+from nnzoo.cli.data import chosen_network, short_summary
 from nnzoo.cli.options import (
     Json,
     LoadOptions,
@@ -61,7 +61,7 @@ class Places:
 @with_load_options
 def train(
     source: Source,
-    network: NetworkName = DEFAULT_NETWORK,
+    network: NetworkName = None,
     settings: Settings = None,
     out: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="File for the model; DATA with .nnzoo by default.")
@@ -78,7 +78,6 @@ def train(
     given: LoadOptions,
 ) -> None:
     """Step 3: train a network, save the model as one file."""
-    given.need_target()
     seconds = None if time_limit is None else parse_duration(time_limit)
     places = _checked_places(source, out, fallback_dir, no_clobber=no_clobber)
     with _folder_of_run(places.run), Lock(places.run):
@@ -86,7 +85,8 @@ def train(
         from nnzoo import steps
         from nnzoo.training.checkpoint import Checkpoints
 
-        data = given.load(source)
+        data = given.load_with_target(source)
+        network, params = chosen_network(network, params, settings, data)
         rejects = _write_rejects(data, places.run)
         say = _Speaker(silent=quiet or as_json)
         say(short_summary(data))
@@ -165,8 +165,8 @@ def _write_rejects(data: "Data", folder: Path) -> Path | None:
         return None
     import polars as pl
 
-    columns = {name: [getattr(reject, name) for reject in data.rejects] for name in ("row", "line", "reason")}
-    types = {"row": pl.Int64, "line": pl.Int64, "reason": pl.String}
+    columns = {name: [getattr(reject, name) for reject in data.rejects] for name in ("row", "line", "file", "reason")}
+    types = {"row": pl.Int64, "line": pl.Int64, "file": pl.String, "reason": pl.String}
     atomic_write(path, pl.DataFrame(columns, schema=types).write_csv().encode())
     return path
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nnzoo.cli.options import Json, ModelFile, OnBadRow, Source
+from nnzoo.cli.options import DataDir, Json, ModelFile, OnBadRow, Source
 from nnzoo.cli.running import show_json
 from nnzoo.errors import ModelFileError, ResourceError, UsageError, quote
 from nnzoo.files import check_writable, open_regular
@@ -27,6 +27,7 @@ def evaluate(
     source: Source,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as a page, too.")] = None,
     on_bad_row: OnBadRow = "error",
+    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Step 4: measure a model on rows that it has never seen."""
@@ -36,7 +37,7 @@ def evaluate(
     from nnzoo import steps
     from nnzoo.data.dataset import load_like
 
-    data = load_like(source, trained.provenance.settings, on_bad_row=on_bad_row)
+    data = load_like(source, trained.provenance.settings, on_bad_row=on_bad_row, data_dir=data_dir)
     report = steps.evaluate(trained, data)
     if html is not None:
         report.to_html(html)
@@ -51,7 +52,12 @@ def evaluate(
 
 def predict(
     model: ModelFile,
-    rows: Annotated[str, typer.Argument(metavar="ROWS", help="A table, or one row as JSON: '{\"age\": 31}'.")],
+    rows: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROWS", help="A table, one row as JSON: '{\"age\": 31}', a photo or a folder of photos."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File for the predictions: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
@@ -66,7 +72,7 @@ def predict(
     if out is not None:
         _check_place(out, "--out", model, rows)
     source = _rows(rows)
-    if out is not None and not isinstance(source, dict):
+    if out is not None and not isinstance(source, dict) and (Path(source).suffix or not os.path.isdir(source)):
         open_regular(source).close()
     trained = _load_model(model)
     from nnzoo.prediction.stream import check_suffix, predict_chunks, predict_to_file

@@ -112,7 +112,7 @@ def _rejects(context: _Context) -> Iterator[Finding]:
     if n_rejects:
         first = context.rejects[0]
         where = f"row {first.row}" if first.line is None else f"line {first.line}"
-        message = f"{_count(n_rejects, 'row')} left out; the first, {where}, {first.reason}."
+        message = f"{counted(n_rejects, 'row')} left out; the first, {where}, {first.reason}."
         yield Finding("warning", "rows left out", None, message, "")
 
 
@@ -145,38 +145,67 @@ def _leaks(context: _Context) -> Iterator[Finding]:
 
 
 def _parts(context: _Context) -> Iterator[Finding]:
-    sizes = np.bincount(context.part, minlength=3)
-    for part in (VALID, TEST):
-        if sizes[part] == 0:
-            message = f"There is no row for the {PART_NAMES[part]} part: {_count(len(context.part), 'row')} in all."
-            yield Finding("warning", "few rows", None, message, "Add rows.")
+    yield from check_parts(context.part)
+
+
+def check_parts(part: np.ndarray, thing: str = "row") -> Iterator[Finding]:
+    """Yield a finding for every part that is empty, and for a test part that is small.
+
+    Parameters
+    ----------
+    part : ndarray of int8, shape (n_rows,)
+        TRAIN, VALID or TEST for every row.
+    thing : str
+        What a row is called.
+    """
+    sizes = np.bincount(part, minlength=3)
+    for held in (VALID, TEST):
+        if sizes[held] == 0:
+            message = f"There is no {thing} for the {PART_NAMES[held]} part: {counted(len(part), thing)} in all."
+            yield Finding("warning", f"few {thing}s", None, message, f"Add {thing}s.")
     if 0 < sizes[TEST] < SMALL_TEST:
-        message = f"The test part has {_count(int(sizes[TEST]), 'row')}: the result will be known only roughly."
-        yield Finding("note", "few rows", None, message, "")
+        message = f"The test part has {counted(int(sizes[TEST]), thing)}: the result will be known only roughly."
+        yield Finding("note", f"few {thing}s", None, message, "")
 
 
 def _classes(context: _Context) -> Iterator[Finding]:
-    target = str(context.target)
-    table = context.frame.select(label=pl.col(target).cast(pl.String), train=pl.Series(context.part == TRAIN))
+    yield from check_classes(context.frame[str(context.target)], context.part)
+
+
+def check_classes(labels: pl.Series, part: np.ndarray, thing: str = "row") -> Iterator[Finding]:
+    """Yield a finding for a single class, for classes of few rows or none in train, and for large ones beside small.
+
+    Parameters
+    ----------
+    labels : polars.Series of length n_rows
+        The class of every row; the series bears the target's name.
+    part : ndarray of int8, shape (n_rows,)
+        TRAIN, VALID or TEST for every row.
+    thing : str
+        What a row is called.
+    """
+    target = labels.name
+    table = pl.DataFrame({"label": labels.cast(pl.String), "train": part == TRAIN})
     classes = table.group_by("label", maintain_order=True).agg(n_rows=pl.len(), n_train=pl.col("train").sum())
-    single = classes.filter(pl.col("n_rows") == 1)["label"].to_list()
+    single = classes.filter(pl.col("n_rows") == 1, pl.col("n_train") == 1)["label"].to_list()
     few = classes.filter(pl.col("n_rows").is_between(2, FEW_ROWS - 1))["label"].to_list()
     unseen = classes.filter(pl.col("n_train") == 0)["label"].to_list()
+    topic, add = f"few {thing}s of a class", f"Add {thing}s, or merge classes."
     if classes.height == 1:
         message = f"{quote(target)} has one class, {quote(classes['label'][0])}: every prediction will be this one."
-        yield Finding("warning", "one class", target, message, "Add rows of another class.")
+        yield Finding("warning", "one class", target, message, f"Add {thing}s of another class.")
     if single and classes.height > 1:
-        message = f"{_classes_have(single)} 1 row: kept in train, so its predictions are not tested."
-        yield Finding("warning", "few rows of a class", target, message, "Add rows, or merge classes.")
+        message = f"{_classes_have(single)} 1 {thing}: kept in train, so its predictions are not tested."
+        yield Finding("warning", topic, target, message, add)
     if few:
-        message = f"{_classes_have(few)} fewer than {FEW_ROWS} rows: its predictions are hardly tested."
-        yield Finding("warning", "few rows of a class", target, message, "Add rows, or merge classes.")
+        message = f"{_classes_have(few)} fewer than {FEW_ROWS} {thing}s: its predictions are hardly tested."
+        yield Finding("warning", topic, target, message, add)
     if unseen:
-        message = f"{_classes_have(unseen)} no row in train: it will never be predicted."
+        message = f"{_classes_have(unseen)} no {thing} in train: it will never be predicted."
         yield Finding("warning", "class not in train", target, message, "Split in another way.")
     ratio = classes["n_rows"].to_numpy().max() / classes["n_rows"].to_numpy().min()
     if ratio >= IMBALANCE:
-        message = f"The largest class has {ratio:,.0f} times the rows of the smallest."
+        message = f"The largest class has {ratio:,.0f} times the {thing}s of the smallest."
         yield Finding("note", "imbalance", target, message, "Read the balanced accuracy, not the accuracy alone.")
 
 
@@ -185,14 +214,28 @@ def _classes_have(names: Sequence[str]) -> str:
 
 
 def _labels(context: _Context) -> Iterator[Finding]:
-    target = str(context.target)
-    labels = context.frame[target].str.split(SEPARATOR).explode().str.strip_chars()
+    yield from check_label_sets(context.frame[str(context.target)])
+
+
+def check_label_sets(sets: pl.Series, thing: str = "row") -> Iterator[Finding]:
+    """Yield a finding for labels that stand in few rows.
+
+    Parameters
+    ----------
+    sets : polars.Series of str
+        The labels of every row, joined by ``|``; the series bears the target's name.
+    thing : str
+        What a row is called.
+    """
+    labels = sets.str.split(SEPARATOR).explode().str.strip_chars()
     counts = labels.filter(labels != "").value_counts()
-    few = counts.filter(pl.col("count") < FEW_ROWS)[target].sort().to_list()
+    few = counts.filter(pl.col("count") < FEW_ROWS)[sets.name].sort().to_list()
     if few:
         stand = f"Label {listing(few)} stands" if len(few) == 1 else f"Labels {listing(few)} each stand"
-        message = f"{stand} in fewer than {FEW_ROWS} rows, where predictions are hardly tested."
-        yield Finding("warning", "few rows of a label", target, message, "Add rows, or leave such labels out.")
+        message = f"{stand} in fewer than {FEW_ROWS} {thing}s, where predictions are hardly tested."
+        yield Finding(
+            "warning", f"few {thing}s of a label", sets.name, message, f"Add {thing}s, or leave such labels out."
+        )
 
 
 def _copies(context: _Context) -> Iterator[Finding]:
@@ -207,7 +250,7 @@ def _copies(context: _Context) -> Iterator[Finding]:
         if n_copies:
             name = PART_NAMES[part]
             message = (
-                f"{n_copies:,} of {_count(len(held), 'row')} of the {name} part equal a training row in all inputs."
+                f"{n_copies:,} of {counted(len(held), 'row')} of the {name} part equal a training row in all inputs."
             )
             hint = (
                 ""
@@ -217,7 +260,7 @@ def _copies(context: _Context) -> Iterator[Finding]:
             yield Finding("note" if by_nature else "warning", "copies across parts", None, message, hint)
     n_copies = len(rows) - len(np.unique(rows))
     if n_copies and not by_nature:
-        message = f"{_count(n_copies, 'row')} repeat the inputs of an earlier row."
+        message = f"{counted(n_copies, 'row')} repeat the inputs of an earlier row."
         yield Finding("note", "copies", None, message, "")
 
 
@@ -234,7 +277,7 @@ def _missing(context: _Context) -> Iterator[Finding]:
         rest = f" and {len(counts) - 5} more columns" if len(counts) > 5 else ""
         yield Finding("note", "missing", None, f"Missing values: {each}{rest}.", "")
     for names in _missing_together(context.frame, counts):
-        message = f"{listing(names)} are missing in the same {_count(counts[names[0]], 'row')}."
+        message = f"{listing(names)} are missing in the same {counted(counts[names[0]], 'row')}."
         yield Finding("note", "missing together", None, message, "")
 
 
@@ -274,5 +317,6 @@ def _row_order(context: _Context) -> Iterator[Finding]:
             yield Finding("warning" if is_time else "note", "rows in time order", column.name, message, hint)
 
 
-def _count(n: int, thing: str) -> str:
+def counted(n: int, thing: str) -> str:
+    """Return a number and what it counts: "1 row", "2 rows"."""
     return f"{n:,} {thing}" + ("" if n == 1 else "s")

@@ -11,19 +11,34 @@ import polars as pl
 
 from nnzoo.data.checkup import check_table
 from nnzoo.data.given import attach_target
+from nnzoo.data.imagecheck import check_images
+from nnzoo.data.imagedata import (
+    FILE,
+    decoded,
+    digests,
+    from_rows,
+    image_roles,
+    learn_rule,
+    name_column,
+    read_source,
+)
+from nnzoo.data.images import ImageTable
 from nnzoo.data.kinds import parse
 from nnzoo.data.loaded import MAX_SEED, Data, Part, from_settings
+from nnzoo.data.pixelrule import PixelRule
+from nnzoo.data.public import PUBLIC, read_public
 from nnzoo.data.rawtable import Reject, Table
 from nnzoo.data.roles import TASKS, Roles, Wishes, decide_task, find_roles
 from nnzoo.data.samples import SAMPLES, sample_path
-from nnzoo.data.splits import TEST, Split, split
-from nnzoo.data.tables import read_table
+from nnzoo.data.splits import TEST, Split, complete_split, split
 from nnzoo.data.target import SEPARATOR
 from nnzoo.errors import DataError, SchemaError, UsageError, nearest, quote
 
 __all__ = ["Data", "Part", "load", "load_like"]
 
 MODEL_SUFFIX = ".nnzoo"
+OF_SAMPLE = {"fashion-sample": "fashion-mnist"}
+"""Bundled sample to the public set that it was taken from."""
 _MAX_NAMED_ROWS = 5
 
 
@@ -39,18 +54,23 @@ def load(
     columns: Mapping[str, str] | None = None,
     coerce: bool = False,
     on_bad_row: str = "error",
+    image_size: int | tuple[int, int] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> Data:
-    """Load a table: find what is in each column, which task it sets, split the rows and look for what misleads.
+    """Load a table or images: find what they hold, which task they set, split the rows and look for what misleads.
 
     Parameters
     ----------
     source : path, frame, array, (X, y), dict or list of dicts
-        What ``read_table`` reads, or the name of a bundled data set, such as "penguins".
+        A table: what ``read_table`` reads. Images: a folder with one sub-folder a class (below train, valid and test
+        folders, if there are such), a table with one column of image files, an array of 3 or 4 dimensions, an .npz
+        file, an IDX file or a folder of them. Or the name of a set: "penguins" and "fashion-sample" are bundled, "mnist",
+        "fashion-mnist" and "cifar-10" are looked for on this machine, then downloaded.
     target : str, or array of shape (n_rows,) or (n_rows, n_labels), optional
         The column to predict, or its values for every row of the source.
-    kind : "table", optional
-        Kind of the data.
+    kind : "table" or "image", optional
+        Kind of the data, where it could be either.
     task : {"classification", "regression"}, optional
         Inferred from the target by default.
     labels : bool, default False
@@ -68,6 +88,11 @@ def load(
     on_bad_row : {"error", "skip"}, default "error"
         "skip": rows that cannot be read, or that have no target, group or time, are left out and listed in
         ``rejects``.
+    image_size : int or (int, int), optional
+        Side, or height and width, that images are brought to. By default the size that most training images have, or
+        their median, the longer side at most 64 pixels.
+    data_dir : path, optional
+        Folder that holds public sets.
     seed : int, default 0
         Seed of the split.
 
@@ -91,21 +116,31 @@ def load(
     ('classification', 240, 52, 52)
     """
     _check_arguments(source, kind, task, seed)
-    table = _read(source, on_bad_row)
+    table = _read(source, on_bad_row, kind, data_dir)
     if target is not None and not isinstance(target, str):
         table = attach_target(table, target)
     name = target if isinstance(target, str) else table.target
     wishes = Wishes(name, task, labels, group, time, dict(columns or {}))
-    roles = find_roles(table.frame, wishes, table.origin)
+    roles = (image_roles if isinstance(table, ImageTable) else find_roles)(table.frame, wishes, table.origin)
     data = _understood(table, roles, coerce=coerce, several_labels=labels, skip=on_bad_row == "skip")
     why = ""
     if roles.target is not None:
         task, why = decide_task(data.frame[roles.target.name], roles.target, wishes, table.origin)
     data = replace(data, task=task, why_task=why, seed=int(seed))
+    if isinstance(table, ImageTable):
+        data = replace(data, mirror_safe=_mirror_safe(source))
+        return _with_images(data, table, _split_images(data, table), image_size)
     return _checked(data, _split(data))
 
 
-def load_like(source: Any, settings: Mapping[str, Any], *, target: Any = None, on_bad_row: str = "error") -> Data:
+def load_like(
+    source: Any,
+    settings: Mapping[str, Any],
+    *,
+    target: Any = None,
+    on_bad_row: str = "error",
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Data:
     """Load another source, or the same one again, as ``settings`` say: nothing is inferred anew.
 
     The content that the settings were made from is split as it was then. Any other content is not split: all its rows
@@ -118,7 +153,7 @@ def load_like(source: Any, settings: Mapping[str, Any], *, target: Any = None, o
         ``Data.settings`` of the data that was loaded before.
     target : array, optional
         Values of the target for every row, if the source has no such column.
-    on_bad_row : {"error", "skip"}, default "error"
+    on_bad_row, data_dir
         As for ``load``.
 
     Raises
@@ -129,9 +164,11 @@ def load_like(source: Any, settings: Mapping[str, Any], *, target: Any = None, o
         As for ``load``.
     """
     state, roles = from_settings(settings)
-    table = _read(source, on_bad_row)
+    table = _read(source, on_bad_row, state["kind"], data_dir, need_labels=state["target"] is not None)
     if target is not None:
         table = attach_target(table, target)
+    if isinstance(table, ImageTable):
+        table = from_rows(state, table)
     same = table.fingerprint == state["fingerprint"]
     data = _understood(
         table,
@@ -141,34 +178,103 @@ def load_like(source: Any, settings: Mapping[str, Any], *, target: Any = None, o
         skip=on_bad_row == "skip",
     )
     data = replace(data, task=state["task"], why_task=state["why_task"], seed=state["seed"])
-    if same:
-        return _checked(data, _split(data))
+    if isinstance(table, ImageTable):
+        parts = _split_images(data, table) if same else _unsplit(data)
+        return _with_images(replace(data, image_column=state["image_column"]), table, parts, None, rule=state["rule"])
+    return _checked(data, _split(data) if same else _unsplit(data))
+
+
+def _unsplit(data: Data) -> Split:
     everything = np.full(len(data), TEST, dtype=np.int8)
-    return _checked(data, Split(everything, "not split: other content than was loaded first, all rows are in the test"))
+    return Split(everything, "not split: other content than was loaded first, all rows are in the test")
+
+
+def _split_images(data: Data, table: ImageTable) -> Split:
+    """Return the parts that the source gives, what is missing cut from its training rows; else those of any data."""
+    if table.part is None:
+        return _split(data)
+    if data.group is not None or data.time is not None:
+        raise UsageError(f"{table.origin} says itself which rows are train and test.", "Leave group and time out.")
+    part = table.part[np.searchsorted(table.rows, data.rows)]
+    return complete_split(part, strata=_strata(data), seed=data.seed)
+
+
+def _with_images(
+    data: Data, table: ImageTable, parts: Split, size: int | tuple[int, int] | None, rule: PixelRule | None = None
+) -> Data:
+    """Return the data with their images of one size, decoded once, and the findings of the check-up."""
+    places = np.searchsorted(table.rows, data.rows)
+    table = replace(table, frame=table.frame[places], rows=data.rows, images=table.images.take(places), part=parts.part)
+    rule = rule or learn_rule(table, parts.part, size)
+    images, good, rejects = decoded(table, rule)
+    data = replace(
+        data,
+        frame=data.frame.filter(pl.Series(good)),
+        rows=data.rows[good],
+        part=parts.part[good],
+        how_split=parts.how,
+        rejects=[*data.rejects, *rejects],
+        images=images,
+        rule=rule,
+        image_column=name_column(table.frame),
+    )
+    kept = table.images.take(np.flatnonzero(good))
+    findings = check_images(
+        images,
+        kept.heights,
+        kept.widths,
+        kept.modes,
+        digests(images),
+        None if data.target is None else data.frame[data.target],
+        data.part,
+        data.rejects,
+        rule,
+        task=data.task,
+        several_labels=data.several_labels,
+        names=data.frame[FILE].to_list() if FILE in data.frame.columns else None,
+    )
+    return replace(data, findings=sorted([*table.findings, *findings], key=lambda one: one.level != "warning"))
 
 
 def _check_arguments(source: Any, kind: str | None, task: str | None, seed: int) -> None:
-    if kind not in (None, "table"):
-        raise UsageError(f"nnzoo loads data of the kind table; got kind={quote(kind)}.", 'Pass kind="table".')
+    if kind not in (None, "table", "image"):
+        raise UsageError(
+            f"nnzoo loads data of the kinds table and image; got kind={quote(kind)}.", 'Pass kind="image".'
+        )
     if task is not None and task not in TASKS:
         raise UsageError(f"The task needs to be classification or regression; got {quote(task)}.", nearest(task, TASKS))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
         raise UsageError(f"seed needs a whole number from 0 to {MAX_SEED}; got {quote(seed)}.", "Pass seed=0.")
 
 
-def _read(source: Any, on_bad_row: str) -> Table:
+def _read(
+    source: Any,
+    on_bad_row: str,
+    kind: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    need_labels: bool = True,
+) -> Table:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.suffix.lower() == MODEL_SUFFIX:
             hint = f"Open it with nnzoo.load_model({os.fspath(source)!r})."
             raise UsageError(f"{quote(os.fspath(source))} is a model; load needs data.", hint)
         if isinstance(source, str) and not path.suffix and path.name == source and not path.exists():
-            if source not in SAMPLES:
-                message = f"There is neither a file nor a bundled data set {quote(source)}."
-                raise DataError(message, nearest(source, [*SAMPLES, *_tables_here()]))
-            path = sample_path(source)
-            return replace(read_table(path), origin=path.name)
-    return read_table(source, on_bad_row=on_bad_row).need_rows()
+            return _read_named(source, data_dir)
+    return read_source(source, kind, on_bad_row=on_bad_row, need_labels=need_labels).need_rows()
+
+
+def _read_named(name: str, data_dir: str | os.PathLike[str] | None) -> Table:
+    """Return a bundled or a public set."""
+    if name in PUBLIC:
+        return read_public(name, data_dir=data_dir)
+    if name not in SAMPLES:
+        message = f"There is neither a file nor a set {quote(name)}."
+        raise DataError(message, nearest(name, [*SAMPLES, *PUBLIC, *_tables_here()]))
+    path = sample_path(name)
+    table = read_source(path, None)
+    return replace(table, origin=name if isinstance(table, ImageTable) else path.name)
 
 
 def _understood(table: Table, roles: Roles, *, coerce: bool, several_labels: bool, skip: bool) -> Data:
@@ -225,12 +331,23 @@ def _missing(role: str, name: str, rows: list[int], origin: str, *, several_labe
 
 
 def _split(data: Data) -> Split:
-    frame, strata = data.frame, None
-    if data.target is not None and data.task == "classification":
-        strata = _rarest_label(frame[data.target]) if data.several_labels else frame[data.target]
-    groups = None if data.group is None else frame[data.group]
-    times = None if data.time is None else frame[data.time]
-    return split(len(data), strata=strata, groups=groups, times=times, seed=data.seed)
+    groups = None if data.group is None else data.frame[data.group]
+    times = None if data.time is None else data.frame[data.time]
+    return split(len(data), strata=_strata(data), groups=groups, times=times, seed=data.seed)
+
+
+def _mirror_safe(source: Any) -> bool | None:
+    """Return whether mirror images keep their class, where the set is known."""
+    known = OF_SAMPLE.get(source, source) if isinstance(source, str) else None
+    return PUBLIC[known].flips if known in PUBLIC else None
+
+
+def _strata(data: Data) -> pl.Series | None:
+    """Return the classes that every part is to have in equal shares."""
+    if data.target is None or data.task != "classification":
+        return None
+    labels = data.frame[data.target]
+    return _rarest_label(labels) if data.several_labels else labels
 
 
 def _rarest_label(values: pl.Series) -> pl.Series:

@@ -1,217 +1,221 @@
-"""Images that are arrays already: in memory, in NumPy's files, in IDX files."""
+"""Files that hold arrays of images: .npy and .npz of NumPy, IDX as MNIST has it, one by one or as a folder."""
 
-import hashlib
+import contextlib
+import lzma
+import os
 import re
 import zipfile
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
-import polars as pl
 
-from nnzoo.data.arrays import TARGET_NAME, read_npy, with_target
+from nnzoo.data.arrays import MAX_HEADER_BYTES, TARGET_NAME, read_npy
 from nnzoo.data.idx import read_idx
-from nnzoo.data.imagefiles import LABEL, ImageTable
+from nnzoo.data.images import ImageTable
+from nnzoo.data.imagestack import LABEL, ImageArray, check_counts, image_arrays, join_parts
+from nnzoo.data.limits import check_memory
 from nnzoo.data.opening import InputFile
-from nnzoo.data.pixelrule import PixelRule
-from nnzoo.data.pixels import fit_pixels
-from nnzoo.data.splits import TEST, TRAIN
-from nnzoo.errors import DataError, listing
+from nnzoo.data.rawtable import shown
+from nnzoo.data.splits import TEST, TRAIN, VALID
+from nnzoo.errors import DataError, listing, quote
 
-IMAGE = "image"
-"""Column that numbers the images of an array."""
-IDX_IMAGES = re.compile(r"(^|[-_.])images?([-_.]idx3([-_.]ubyte)?)?(\.gz)?$|idx3-ubyte(\.gz)?$")
-X_NAMES, Y_NAMES = ("X", "x", "images"), ("y", "labels")
-PAIRS = ("x_train", "y_train", "x_test", "y_test")
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-SPLIT_IDX = {"train": TRAIN, "t10k": TEST, "test": TEST}
+__all__ = ["ImageArray", "image_arrays", "is_idx_name", "read_array_file", "read_idx_folder"]
 
-
-@dataclass
-class ImageArray:
-    """Images in one array (n, H, W, C): bytes, or float32 numbers that stay as they are."""
-
-    pixels: np.ndarray
-
-    @property
-    def heights(self) -> np.ndarray:
-        """Height of every image."""
-        return np.full(len(self.pixels), self.pixels.shape[1])
-
-    @property
-    def widths(self) -> np.ndarray:
-        """Width of every image."""
-        return np.full(len(self.pixels), self.pixels.shape[2])
-
-    @property
-    def modes(self) -> list[str]:
-        """Pillow's mode; "F" for numbers."""
-        mode = MODES[self.pixels.shape[3]] if self.pixels.dtype == np.uint8 else "F"
-        return [mode] * len(self.pixels)
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def take(self, index: np.ndarray) -> "ImageArray":
-        """Return the images at these places."""
-        return ImageArray(self.pixels[index])
-
-    def decode(self, rule: PixelRule) -> tuple[np.ndarray, dict[int, str]]:
-        """Return the pixels by the rule; nothing is copied where they fit it already."""
-        if self.pixels.dtype != np.uint8 or self.pixels.shape[1:] == (rule.height, rule.width, rule.channels):
-            return self.pixels, {}
-        return np.stack([fit_pixels(image, rule) for image in self.pixels]), {}
+_SAVE = "Save it again with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...), or X=... and y=..."
+_IDX_NAME = re.compile(r"(^|[-_.])idx[1-4]?([-_.]ubyte)?(\.gz)?$", re.IGNORECASE)
+_IMAGES = re.compile(r"(?<![a-z])images?(?![a-z])", re.IGNORECASE)
+_PART = re.compile(r"(?<![a-z0-9])(train|valid|validation|val|test|t10k)(?![a-z0-9])", re.IGNORECASE)
+_PART_OF_NAME = {"train": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST, "t10k": TEST}
 
 
-def image_arrays(X: Any, y: Any = None, *, origin: str = "the array", part: np.ndarray | None = None) -> ImageTable:
-    """Return images (n, H, W) or (n, H, W, C) with their targets as an image table.
+class _Pair(NamedTuple):
+    """Names of an array of images and of its labels in an .npz file, in lower case."""
 
-    Parameters
-    ----------
-    X : array
-        Bytes with 1, 3 or 4 (the last one is transparency) channels; or numbers, which must be finite.
-    y : array of shape (n,), optional
-        Becomes the column "label", or "y" if it holds fractional numbers.
-    origin : str
-    part : ndarray of int8, shape (n,), optional
-        0 train, 1 valid, 2 test.
-
-    Raises
-    ------
-    DataError
-        X has another shape, is empty, or holds NaN or inf.
-    SchemaError
-        X and y differ in length.
-    """
-    pixels = _checked(np.asarray(X), origin)
-    frame = pl.DataFrame({IMAGE: np.arange(1, len(pixels) + 1)})
-    target = None
-    if y is not None:
-        named = with_target(frame, y, origin)
-        target = TARGET_NAME if named.frame[TARGET_NAME].dtype.is_float() else LABEL
-        frame = named.frame.rename({TARGET_NAME: target})
-    sha = hashlib.sha256(f"{pixels.shape}{pixels.dtype}".encode())
-    sha.update(np.ascontiguousarray(pixels).data)
-    sha.update(repr(None if target is None else frame[target].to_list()).encode())
-    rows = np.arange(1, len(pixels) + 1)
-    return ImageTable(frame, rows, origin, sha.hexdigest(), [], target, images=ImageArray(pixels), part=part)
+    images: str
+    labels: str
+    target: str = LABEL
 
 
-def read_array_file(path: Path) -> ImageTable | None:
-    """Return the images of a .npy, .npz or IDX file; None for a NumPy file that holds a table."""
-    suffix = path.suffix.lower()
-    if suffix not in (".npy", ".npz"):
-        return read_idx_images(path)
-    with InputFile(path) as file:
-        if suffix == ".npy":
-            array = read_npy(file.origin, file.raw, file.size)
-            return image_arrays(array, origin=file.origin) if array.ndim in (3, 4) else None
-        return _from_npz(file)
+_ALONE = (_Pair("x", "y", TARGET_NAME), _Pair("images", "labels"))
+_BY_PART = tuple(
+    {_Pair(images.format(name), labels.format(name)): part for name, part in _PART_OF_NAME.items()}
+    for images, labels in (("x_{}", "y_{}"), ("{}_images", "{}_labels"))
+)
 
 
 def is_idx_name(name: str) -> bool:
-    """Say whether a file of this name holds images in the IDX format."""
-    return bool(IDX_IMAGES.search(name.lower()))
+    """Say whether a file of this name is in the IDX format, such as "train-images-idx3-ubyte.gz"."""
+    return bool(_IDX_NAME.search(name))
 
 
-def read_idx_images(path: Path) -> ImageTable:
-    """Return the images of an IDX file, with the labels of the file beside it where there is one.
+def read_array_file(path: str | os.PathLike[str]) -> ImageTable | None:
+    """Read the images of a .npy, .npz or IDX file; None for a file of NumPy that holds a table.
+
+    An .npz file holds ``x_train, y_train, x_test, y_test`` (or ``train_images, train_labels, ...``; a part "valid" or
+    "val" may be there, and labels may be missing in all), ``X, y``, ``images, labels``, or a single array. Beside an
+    IDX file of images, its labels are found by name: "images" becomes "labels", and "idx3" becomes "idx1".
+
+    Returns
+    -------
+    ImageTable
+        The column of labels is "label"; "y" for ``X, y``.
 
     Raises
     ------
     DataError
-        As for ``read_idx``, or images and labels differ in number.
+        The file is damaged, holds other arrays beside these, or as for ``image_arrays`` and ``join_parts``.
+    ResourceError
+        The arrays do not fit into memory.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".npy", ".npz"):
+        return _idx_table({None: Path(path)}, shown(os.fspath(path)))
     with InputFile(path) as file:
-        images, origin = read_idx(file), file.origin
-    labels = _labels_beside(path)
-    return image_arrays(images, None if labels is None else _read_labels(labels, len(images)), origin=origin)
+        return _from_npy(file) if suffix == ".npy" else _from_npz(file)
 
 
-def read_idx_folder(folder: Path) -> ImageTable | None:
-    """Return the training and test images of a folder of IDX files, as MNIST comes; None if it holds none."""
-    found = {
-        part: path
-        for name, part in SPLIT_IDX.items()
-        for path in sorted(folder.iterdir())
-        if path.name.lower().startswith(name) and is_idx_name(path.name)
-    }
-    if not found:
+def read_idx_folder(folder: str | os.PathLike[str]) -> ImageTable | None:
+    """Read a folder of IDX files, as MNIST comes: train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels.
+
+    Names say the part: train, valid (or val), and test or t10k; each may be packed with gzip.
+
+    Returns
+    -------
+    ImageTable or None
+        None if no file in the folder has the name of an IDX file of images.
+
+    Raises
+    ------
+    DataError
+        Several files of images are of the same part, or as for ``read_array_file``.
+    """
+    root, origin = Path(folder), shown(os.fspath(folder))
+    with os.scandir(root) as entries:
+        names = {entry.name for entry in entries if is_idx_name(entry.name) and _IMAGES.search(entry.name)}
+    names = sorted(name for name in names if name.removesuffix(".gz") == name or name.removesuffix(".gz") not in names)
+    if not names:
         return None
-    tables = {part: read_idx_images(path) for part, path in sorted(found.items())}
-    return joined_parts(tables, origin=str(folder))
-
-
-def joined_parts(tables: dict[int, ImageTable], origin: str) -> ImageTable:
-    """Return the tables of several parts as one that says which row is of which part."""
-    pixels = np.concatenate([np.asarray(table.images.pixels) for table in tables.values()])  # pyright: ignore[reportAttributeAccessIssue]
-    labels = [table.frame[table.target] if table.target else None for table in tables.values()]
-    y = None if any(each is None for each in labels) else pl.concat([x for x in labels if x is not None]).to_numpy()
-    part = np.concatenate([np.full(len(table.rows), number, dtype=np.int8) for number, table in tables.items()])
-    return image_arrays(pixels, y, origin=origin, part=part if len(tables) > 1 else None)
-
-
-def _checked(X: np.ndarray, origin: str) -> np.ndarray:
-    if X.ndim not in (3, 4) or 0 in X.shape:
+    parts = [_part_of(name) for name in names]
+    if len(names) > 1 and (None in parts or len(set(parts)) < len(parts)):
         raise DataError(
-            f"{origin} needs images of shape (images, height, width) or (images, height, width, channels); "
-            f"got shape {X.shape}.",
-            "Reshape your data.",
+            f"{origin} needs one file of images for each part, train, valid and test; got {listing(names)}.",
+            f"Give one of the files, such as {quote(root / names[0])}, or put each set into a folder of its own.",
         )
-    X = X[..., None] if X.ndim == 3 else X
-    if X.dtype == np.bool_:
-        X = X.astype(np.uint8) * np.uint8(255)
-    if X.dtype == np.uint8:
-        if X.shape[3] not in MODES:
-            raise DataError(f"{origin} needs images of 1, 3 or 4 channels; got {X.shape[3]}.", "Put the channels last.")
-        return X
-    if X.dtype.kind not in "iuf":
-        raise DataError(f"{origin} needs bytes or numbers; got an array of {X.dtype}.", "Pass X.astype('uint8').")
-    numbers = X.astype(np.float32)
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{origin} needs finite numbers; got NaN or inf.", "Remove these images or fill them in.")
-    whole = X.dtype.kind in "iu" and X.min() >= 0 and X.max() <= 255 and X.shape[3] in MODES  # noqa: PLR2004
-    return X.astype(np.uint8) if whole else numbers
+    return _idx_table({part: root / name for part, name in zip(parts, names, strict=True)}, origin)
 
 
-def _from_npz(file: InputFile) -> ImageTable | None:
-    try:
-        with zipfile.ZipFile(file.raw) as archive:
-            members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+def _part_of(name: str) -> int | None:
+    found = _PART.search(name)
+    return None if found is None else _PART_OF_NAME[found[0].lower()]
 
-            def array(name: str) -> np.ndarray:
-                with archive.open(members[name]) as stream:
-                    return read_npy(f"{file.origin}, array {name},", stream, members[name].file_size)  # pyright: ignore[reportArgumentType]
 
-            if set(PAIRS) <= set(members):
-                parts = {TRAIN: "train", TEST: "test"}
-                tables = {n: image_arrays(array(f"x_{p}"), array(f"y_{p}"), origin=file.origin) for n, p in parts.items()}
-                return joined_parts(tables, file.origin)
-            names = [name for name in X_NAMES if name in members] or (list(members) if len(members) == 1 else [])
-            if not names:
-                return None
-            X = array(names[0])
-            if X.ndim not in (3, 4):
-                return None
-            labels = [name for name in Y_NAMES if name in members]
-            return image_arrays(X, array(labels[0]) if labels else None, origin=file.origin)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise DataError(f"{file.origin} is damaged: it cannot be unpacked.", "Save it again with numpy.savez.") from error
+def _idx_table(paths: dict[int | None, Path], origin: str) -> ImageTable:
+    images, labels = {}, {}
+    for part, path in sorted(paths.items(), key=lambda item: item[0] or TRAIN):
+        place = TRAIN if part is None else part
+        images[place] = _read_images(path)
+        beside = _labels_beside(path)
+        if beside is not None:
+            with InputFile(beside) as file:
+                values = read_idx(file)
+                check_counts(file.origin, len(images[place]), values)
+            labels[place] = values.astype(np.int64) if values.dtype.kind in "iu" else values
+    return join_parts(images, labels, origin)
+
+
+def _read_images(path: Path) -> np.ndarray:
+    with InputFile(path) as file:
+        images = read_idx(file)
+        if images.ndim < 3:
+            raise DataError(
+                f"{file.origin} needs images, 3 or 4 dimensions; its header says {images.ndim}: it may be the labels.",
+                "Give the file of images, such as train-images-idx3-ubyte.",
+            )
+    return images
 
 
 def _labels_beside(path: Path) -> Path | None:
-    wanted = path.name.replace("images", "labels").replace("idx3", "idx1")
-    names = [wanted, wanted.removesuffix(".gz"), f"{wanted}.gz"]
-    return next((path.with_name(name) for name in names if name != path.name and path.with_name(name).is_file()), None)
+    wanted = _IMAGES.sub(_labels_like, path.name).replace("idx3", "idx1").replace("IDX3", "IDX1").removesuffix(".gz")
+    beside = [path.with_name(name) for name in (wanted, f"{wanted}.gz") if name != path.name]
+    return next((each for each in beside if each.is_file()), None) if _IMAGES.search(path.name) else None
 
 
-def _read_labels(path: Path, n_images: int) -> np.ndarray:
-    with InputFile(path) as file:
-        labels = read_idx(file)
-    if labels.shape != (n_images,):
-        raise DataError(
-            f"{file.origin} needs one label for each of {n_images:,} images; got shape {labels.shape}.",
-            f"Take the labels that belong to the images; beside each other stand {listing([path.name])}.",
-        )
-    return labels.astype(np.int64)
+def _labels_like(found: re.Match[str]) -> str:
+    word = "labels" if found[0][-1] in "sS" else "label"
+    return word.upper() if found[0].isupper() else word
+
+
+def _from_npy(file: InputFile) -> ImageTable | None:
+    if _n_dimensions(file.origin, file.raw) not in (3, 4):
+        return None
+    file.rewind()
+    return image_arrays(read_npy(file.origin, file.raw, file.size), origin=file.origin)
+
+
+def _from_npz(file: InputFile) -> ImageTable | None:
+    with _unpacking(file.origin), zipfile.ZipFile(file.raw) as archive:
+        members = {each.filename.removesuffix(".npy").lower(): each for each in archive.infolist()}
+        pairs = _pairs(members)
+        first = next(iter(pairs.values()), None)
+        if first is None or _member_dimensions(file.origin, archive, members[first.images]) not in (3, 4):
+            return None
+        known = {name for pair in pairs.values() for name in (pair.images, pair.labels)}
+        others = [each.filename for name, each in members.items() if name not in known]
+        if others:
+            message = f"{file.origin} needs images and labels and nothing else; it also holds {listing(others)}."
+            raise DataError(message, _SAVE)
+        check_memory(file.origin, sum(each.file_size for each in members.values()))
+        arrays = {name: _member(file.origin, archive, member) for name, member in members.items()}
+    images = {part: arrays[pair.images] for part, pair in pairs.items()}
+    labels = {part: arrays[pair.labels] for part, pair in pairs.items() if pair.labels in arrays}
+    return join_parts(images, labels, file.origin, target=first.target)
+
+
+def _pairs(members: dict[str, zipfile.ZipInfo]) -> dict[int, _Pair]:
+    """Return the part of each array of images in the archive; empty if no name is known."""
+    for scheme in _BY_PART:
+        found = {part: pair for pair, part in scheme.items() if pair.images in members}
+        if TRAIN in found:
+            return found
+    for pair in _ALONE:
+        if pair.images in members:
+            return {TRAIN: pair}
+    return {TRAIN: _Pair(next(iter(members)), "")} if len(members) == 1 else {}
+
+
+def _member(origin: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as stream:
+        return read_npy(f"{origin}, array {quote(member.filename)},", cast(BinaryIO, stream), member.file_size)
+
+
+def _member_dimensions(origin: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int | None:
+    with archive.open(member) as stream:
+        return _n_dimensions(f"{origin}, array {quote(member.filename)},", cast(BinaryIO, stream))
+
+
+def _n_dimensions(origin: str, stream: BinaryIO) -> int | None:
+    """Return the number of dimensions that a header of NumPy says; None if ``read_npy`` is to refuse the content."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        return len(read_header[version](stream, max_header_size=MAX_HEADER_BYTES)[0])
+    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+@contextlib.contextmanager
+def _unpacking(origin: str) -> Iterator[None]:
+    """Turn what ``zipfile`` raises on damaged content into DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, lzma.LZMAError) as exc:
+        raise DataError(f"{origin} is damaged: it cannot be unpacked ({exc}).", _SAVE) from exc
+    except RuntimeError as exc:
+        if "encrypted" not in str(exc):
+            raise
+        raise DataError(f"{origin} is encrypted; it cannot be read.", _SAVE) from exc

@@ -1,360 +1,230 @@
-"""Images in files: a folder with one sub-folder a class, a table with a column of paths, a list of photos.
+"""Reads images from files: a folder of classes, a table with a column of paths, single files.
 
-Indexing reads every file once for its hash and its header; pixels are decoded later, in one pass, once it is known to
-which size. A file that is no image, or a damaged one, is left out and listed, never replaced by another.
+Only headers are read here; ``ImageFiles.decode`` gives the pixels.
 """
 
 import hashlib
-import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
 
 from nnzoo.data.checkup import Finding
-from nnzoo.data.limits import check_memory
-from nnzoo.data.pixelrule import PixelRule
-from nnzoo.data.pixels import MAX_PIXELS, BadImage, Header, decode, read_header, strict_pillow
+from nnzoo.data.imageindex import IMAGE_SUFFIXES, Layout, escaped, find_images
+from nnzoo.data.images import ImageFiles, Images, ImageTable, Index, index_files
+from nnzoo.data.pixels import MAX_PIXELS
 from nnzoo.data.rawtable import MAX_REJECTED, Reject, Table, shown
-from nnzoo.data.splits import TEST, TRAIN, VALID
-from nnzoo.errors import DataError, SchemaError, listing, quote
-from nnzoo.files import open_regular
+from nnzoo.errors import DataError, listing, quote
 
-FILE, LABEL = "file", "label"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-PARTS = {"train": TRAIN, "training": TRAIN, "valid": VALID, "val": VALID, "validation": VALID, "test": TEST}
-"""Names of sub-folders that say which part their images belong to."""
-IGNORED_NAMES = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
-IGNORED_SUFFIXES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb")
-"""Hidden files, files of these names, and notes with these suffixes are passed over."""
-THREADS = 4
-PIECE = 128
-MAX_DEPTH = 32
+__all__ = [
+    "ImageFiles",
+    "ImageTable",
+    "Images",
+    "check_rejects",
+    "path_column",
+    "read_image_folder",
+    "read_image_paths",
+    "read_image_table",
+]
 
 
-class Images(Protocol):
-    """Images that are not decoded yet, or need not be.
+def read_image_folder(
+    folder: str | os.PathLike[str], *, need_labels: bool = True, max_pixels: int = MAX_PIXELS
+) -> ImageTable:
+    """Read the headers of a folder of images with one sub-folder for each class.
 
-    Attributes
-    ----------
-    heights, widths : ndarray of int, shape (n,)
-    modes : list of str
-        Pillow's names.
-    """
-
-    heights: np.ndarray
-    widths: np.ndarray
-    modes: list[str]
-
-    def __len__(self) -> int: ...
-
-    def take(self, index: np.ndarray) -> "Images":
-        """Return the images at these places."""
-        ...
-
-    def decode(self, rule: PixelRule) -> tuple[np.ndarray, dict[int, str]]:
-        """Return pixels (n, height, width, channels), and place and reason of those that cannot be decoded."""
-        ...
-
-
-@dataclass
-class ImageTable(Table):
-    """A table whose rows have an image each.
-
-    Attributes
-    ----------
-    images : Images
-        In the order of the rows.
-    part : ndarray of int8, shape (n_rows,), or None
-        0 train, 1 valid, 2 test where the source itself says it.
-    findings : list of Finding
-        What reading has noticed.
-    mirrors_alike : bool or None
-        Whether a mirror image is of the same class; None where nobody knows.
-    """
-
-    images: Images = field(kw_only=True)
-    part: np.ndarray | None = None
-    findings: list[Finding] = field(default_factory=list)
-    mirrors_alike: bool | None = None
-
-
-@dataclass
-class ImageFiles:
-    """Image files with their headers and hashes, as :class:`Images`."""
-
-    paths: list[str]
-    heights: np.ndarray
-    widths: np.ndarray
-    modes: list[str]
-    hashes: list[bytes]
-    max_pixels: int = MAX_PIXELS
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, index: np.ndarray) -> "ImageFiles":
-        """Return the files at these places."""
-        at = np.asarray(index).tolist()
-        return ImageFiles(
-            [self.paths[i] for i in at],
-            self.heights[index],
-            self.widths[index],
-            [self.modes[i] for i in at],
-            [self.hashes[i] for i in at],
-            self.max_pixels,
-        )
-
-    def decode(self, rule: PixelRule) -> tuple[np.ndarray, dict[int, str]]:
-        """Return pixels uint8 (n, height, width, channels), and place and reason of the files that failed.
-
-        Raises
-        ------
-        ResourceError
-            The pixels do not fit into memory.
-        """
-        shape = (len(self), rule.height, rule.width, rule.channels)
-        check_memory("the folder of images", int(np.prod(shape)))
-        pixels = np.zeros(shape, dtype=np.uint8)
-        bad: dict[int, str] = {}
-
-        def work(start: int) -> dict[int, str]:
-            found = {}
-            for place in range(start, min(start + PIECE, len(self))):
-                try:
-                    pixels[place] = self._decode_one(place, rule)
-                except BadImage as error:
-                    found[place] = error.reason
-            return found
-
-        with strict_pillow(), ThreadPoolExecutor(THREADS) as pool:
-            for found in pool.map(work, range(0, len(self), PIECE)):
-                bad |= found
-        return pixels, bad
-
-    def _decode_one(self, place: int, rule: PixelRule) -> np.ndarray:
-        content = _read(self.paths[place])
-        if hashlib.sha256(content).digest() != self.hashes[place]:
-            raise BadImage("changed while it was read")
-        return decode(io.BytesIO(content), rule, max_pixels=self.max_pixels)
-
-
-def read_image_folder(folder: str | os.PathLike[str], *, need_labels: bool = True) -> ImageTable:
-    """Read a folder with one sub-folder a class, below train, valid and test folders where there are such.
+    ``find_images`` says how classes and parts are found, and ``imageindex`` which names are left alone.
 
     Parameters
     ----------
     folder : path
     need_labels : bool, default True
-        Without, images may lie anywhere; if they lie flat there is no column "label".
+        Whether class folders must be there. Without them, or with images beside them, and ``need_labels=False``, all
+        images are read and there is no column "label".
+    max_pixels : int, default 25 million
+        Larger images are rejected.
 
     Returns
     -------
     ImageTable
-        With the columns "file" (path in the folder) and "label", sorted by file name; the file numbers count from 1.
+        Columns "file", relative to the folder, and "label". Row numbers count the files in the order of their names,
+        from 1; what is no image is in ``rejects``. The fingerprint is of names and contents.
 
     Raises
     ------
-    SchemaError
-        There are no class folders, or a class folder stands beside a train folder.
     DataError
-        There is no image, or more than 5 % of the files cannot be used.
+        No such folder, no image in it, or more than 5 % of the files cannot be used.
+    SchemaError
+        No class folders.
     """
     root = os.fspath(folder)
-    origin = shown(root.rstrip("/") or root)
-    names = sorted(_walk(root), key=os.fsencode)
-    if not names:
-        raise DataError(f"{origin} needs images ({', '.join(SUFFIXES)}) in its folders; got none.", "Check the path.")
-    top = {name.partition("/")[0] for name in names if "/" in name}
-    with_parts = bool(top) and top <= set(PARTS)
-    labels = [_label_of(name, skip=int(with_parts)) for name in names]
-    flat = [name for name, label in zip(names, labels, strict=True) if label is None]
-    if flat and need_labels:
-        raise SchemaError(
-            f"{origin} needs one sub-folder a class, with the images in it; got images outside of such folders, "
-            f"such as {quote(flat[0])}.",
-            "Make a folder for each class, or load a table with a column of paths and one of labels.",
-        )
-    if not with_parts and top & set(PARTS) and need_labels:
-        raise SchemaError(
-            f"{origin} needs either part folders (train, valid, test) or class folders at its top; got both: "
-            f"{listing(sorted(top))}.",
-            "Move the class folders into the part folders.",
-        )
-    indexed = _index([os.path.join(root, name) for name in names], names)
-    part = np.array([PARTS[names[i].partition("/")[0]] for i in indexed.kept], dtype=np.int8) if with_parts else None
-    columns = {FILE: [escaped(names[i]) for i in indexed.kept]}
-    if not flat:
-        columns[LABEL] = [escaped(str(labels[i])) for i in indexed.kept]
-    table = _table(indexed, pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)), origin)
-    table.part, table.target = part, None if flat else LABEL
-    table.findings = _empty_classes(root, with_parts, {str(label) for label in labels})
-    return table
+    origin = shown(root)
+    layout = find_images(root, need_labels=need_labels)
+    index = index_files(origin, [found.entry.path for found in layout.files], max_pixels=max_pixels)
+    names = [found.entry.name for found in layout.files]
+    bad = [Reject(place + 1, None, reason, escaped(names[place])) for place, reason in index.bad.items()]
+    rejects = [*layout.rejects, *bad]
+    if not names and not rejects:
+        raise DataError(f"{origin} needs at least one image; got none.", "Give the folder that holds the images.")
+    check_rejects(origin, rejects, len(names) + len(layout.rejects))
+    kept = index.kept
+    columns = {"file": [escaped(names[place]) for place in kept]}
+    holders = np.array([layout.files[place].folder for place in kept], dtype=np.int64)
+    if layout.folders:
+        columns["label"] = [layout.folders[holder].label for holder in holders]
+    parts = np.array([folder.part for folder in layout.folders], dtype=np.int8)
+    return ImageTable(
+        frame=pl.DataFrame(columns),
+        rows=kept + 1,
+        origin=origin,
+        fingerprint=_fingerprint([names[place] for place in kept], index),
+        rejects=rejects,
+        target="label" if layout.folders else None,
+        images=index.images,
+        part=parts[holders] if layout.with_parts else None,
+        findings=_findings(origin, layout, holders),
+    )
 
 
-def read_image_paths(paths: Sequence[str | os.PathLike[str]], origin: str = "the list of images") -> ImageTable:
-    """Read single photos; "file" is the path as given.
+def read_image_table(
+    table: Table, column: str, root: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+) -> ImageTable:
+    """Read the headers of the images that a table names.
+
+    Parameters
+    ----------
+    table : Table
+    column : str
+        Its column of paths, relative to ``root`` or absolute.
+    root : path
+        The folder of the table.
+    max_pixels : int, default 25 million
+        Larger images are rejected.
+
+    Returns
+    -------
+    ImageTable
+        The rows of the table whose image can be read, with all their columns.
 
     Raises
     ------
     DataError
-        A single photo cannot be used, or more than 5 % of several.
+        The table has no row, or more than 5 % of the images cannot be used.
     """
-    names = [os.fspath(path) for path in paths]
-    indexed = _index(names, names)
-    if len(names) == 1 and indexed.rejects:
-        raise DataError(f"{shown(names[0])} {indexed.rejects[0].reason}.", "Give a PNG, JPEG, BMP, GIF or WEBP image.")
-    return _table(indexed, pl.DataFrame({FILE: [escaped(names[i]) for i in indexed.kept]}), origin)
+    given = table.need_rows().frame[column].cast(pl.String).to_list()
+    paths = [os.path.join(os.fspath(root), path) if path else "" for path in given]
+    index = index_files(table.origin, paths, max_pixels=max_pixels)
+    bad = [
+        Reject(int(table.rows[place]), None, reason if given[place] else "has no path", escaped(given[place] or ""))
+        for place, reason in index.bad.items()
+    ]
+    where = f"{table.origin}, column {quote(column)}"
+    check_rejects(where, bad, len(paths), f"Paths are relative to the folder of the table: {shown(os.fspath(root))}.")
+    kept = index.kept
+    names = [given[place] or "" for place in kept]
+    return ImageTable(
+        frame=table.frame[kept],
+        rows=table.rows[kept],
+        origin=table.origin,
+        fingerprint=_fingerprint(names, index, table.fingerprint),
+        rejects=[*table.rejects, *bad],
+        target=table.target,
+        images=index.images,
+    )
 
 
-def read_image_table(table: Table, column: str, root: str | os.PathLike[str]) -> ImageTable:
-    """Return a table whose ``column`` holds paths with the images that they lead to; paths are relative to ``root``.
+def read_image_paths(paths: Sequence[str | os.PathLike[str]], *, max_pixels: int = MAX_PIXELS) -> ImageTable:
+    """Read the headers of single image files.
+
+    Returns
+    -------
+    ImageTable
+        Column "file": the paths as given.
 
     Raises
     ------
     DataError
-        More than 5 % of the files cannot be used.
+        No path, or more than 5 % of the files cannot be used.
     """
-    names = [name or "" for name in table.frame[column].to_list()]
-    indexed = _index([os.path.join(os.fspath(root), name) for name in names], names, table.rows)
-    made = _table(indexed, table.frame[indexed.kept], table.origin, table.rows[indexed.kept])
-    made.rejects = [*table.rejects, *made.rejects]
-    made.fingerprint = hashlib.sha256(f"{table.fingerprint}{made.fingerprint}".encode()).hexdigest()
-    made.target = table.target
-    return made
+    given = [os.fspath(path) for path in paths]
+    if not given:
+        raise DataError("Images need at least one file; got none.", "Give the path of an image.")
+    origin = shown(given[0]) if len(given) == 1 else f"{len(given):,} files"
+    index = index_files(origin, given, max_pixels=max_pixels)
+    bad = [Reject(place + 1, None, reason, escaped(given[place])) for place, reason in index.bad.items()]
+    check_rejects(origin, bad, len(given))
+    names = [given[place] for place in index.kept]
+    return ImageTable(
+        frame=pl.DataFrame({"file": [escaped(name) for name in names]}),
+        rows=index.kept + 1,
+        origin=origin,
+        fingerprint=_fingerprint(names, index),
+        rejects=bad,
+        images=index.images,
+    )
 
 
 def path_column(frame: pl.DataFrame) -> str | None:
-    """Return the column whose every value is the name of an image file, if there is exactly one."""
-    found = [
-        column.name
-        for column in frame
-        if column.dtype == pl.String
-        and column.null_count() < len(column)
-        and column.drop_nulls().str.to_lowercase().str.contains(rf"\.({'|'.join(s[1:] for s in SUFFIXES)})$").all()
-    ]
+    """Return the column whose every value ends like the name of an image file, if there is exactly one.
+
+    Empty cells do not count, a column of them only is none.
+    """
+    endings = tuple(IMAGE_SUFFIXES)
+    found = []
+    for name, dtype in frame.schema.items():
+        if dtype == pl.String:
+            values = frame[name].drop_nulls()
+            if len(values) and all(value.lower().endswith(endings) for value in values):
+                found.append(name)
     return found[0] if len(found) == 1 else None
 
 
-def escaped(name: str) -> str:
-    """Return a file name as text that can be shown and written: what is no character, or steers one, is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
-
-
-@dataclass(frozen=True)
-class _Indexed:
-    kept: list[int]
-    images: ImageFiles
-    rejects: list[Reject]
-    rows: np.ndarray
-    fingerprint: str
-
-
-def _walk(root: str, prefix: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield the files of a folder and the folders in it, relative to it with "/", but those to be ignored."""
-    try:
-        entries = list(os.scandir(os.path.join(root, prefix)))
-    except OSError as error:
-        name = shown(os.path.join(root, prefix))
-        raise DataError(f"{name} cannot be read: {error.strerror}.", "Check path and rights.") from error
-    for entry in entries:
-        name = entry.name.lower()
-        if name.startswith(".") or name in IGNORED_NAMES:
-            continue
-        if entry.is_dir(follow_symlinks=depth == 0):
-            if depth < MAX_DEPTH:
-                yield from _walk(root, f"{prefix}{entry.name}/", depth + 1)
-        elif not name.endswith(IGNORED_SUFFIXES):
-            yield prefix + entry.name
-
-
-def _label_of(name: str, *, skip: int) -> str | None:
-    """Return the class folder of a file, below so many part folders; None for a file that is in none."""
-    folders = name.split("/")[skip:-1]
-    return folders[0] if folders else None
-
-
-def _empty_classes(root: str, with_parts: bool, labels: set[str]) -> list[Finding]:
-    tops = [os.path.join(root, name) for name in os.listdir(root) if name in PARTS] if with_parts else [root]
-    there = {e.name for top in tops for e in os.scandir(top) if e.is_dir() and not e.name.startswith(".")}
-    empty = sorted(name for name in there - labels if name.lower() not in IGNORED_NAMES)
-    if not empty:
-        return []
-    message = f"{'Folder' if len(empty) == 1 else 'Folders'} {listing(empty)} without an image: no class of its own."
-    return [Finding("warning", "empty class", LABEL, message, "Add images, or remove the folder.")]
-
-
-def _index(paths: Sequence[str], names: Sequence[str], rows: np.ndarray | None = None) -> _Indexed:
-    """Read hash and header of every file; those that cannot be used become rejects."""
-    numbers = np.arange(1, len(paths) + 1) if rows is None else rows
-
-    def work(start: int) -> list[tuple[bytes, Header] | str]:
-        return [_look_at(path) for path in paths[start : start + PIECE]]
-
-    with strict_pillow(), ThreadPoolExecutor(THREADS) as pool:
-        found = [each for piece in pool.map(work, range(0, len(paths), PIECE)) for each in piece]
-    kept = [i for i, each in enumerate(found) if not isinstance(each, str)]
-    rejects = [
-        Reject(int(numbers[i]), None, each, escaped(names[i])) for i, each in enumerate(found) if isinstance(each, str)
-    ]
-    good = [each for each in found if not isinstance(each, str)]
-    sha = hashlib.sha256()
-    for i, (digest, _) in zip(kept, good, strict=True):
-        sha.update(os.fsencode(names[i]) + b"\0" + digest)
-    images = ImageFiles(
-        [paths[i] for i in kept],
-        np.array([header.height for _, header in good], dtype=np.int64),
-        np.array([header.width for _, header in good], dtype=np.int64),
-        [header.mode for _, header in good],
-        [digest for digest, _ in good],
-    )
-    return _Indexed(kept, images, rejects, numbers[kept], sha.hexdigest())
-
-
-def _look_at(path: str) -> tuple[bytes, Header] | str:
-    try:
-        content = _read(path)
-        return hashlib.sha256(content).digest(), read_header(io.BytesIO(content))
-    except BadImage as error:
-        return error.reason
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open_regular(path, DataError) as file:
-            return file.read()
-    except DataError as error:
-        reason = "is not there" if not os.path.lexists(path) else "cannot be read as a file"
-        raise BadImage(reason) from error
-    except (OSError, ValueError) as error:
-        raise BadImage(f"cannot be read ({error})") from error
-
-
-def _table(indexed: _Indexed, frame: pl.DataFrame, origin: str, rows: np.ndarray | None = None) -> ImageTable:
-    check_share(origin, len(indexed.kept), indexed.rejects)
-    return ImageTable(
-        frame=frame,
-        rows=indexed.rows if rows is None else rows,
-        origin=origin,
-        fingerprint=indexed.fingerprint,
-        rejects=indexed.rejects,
-        images=indexed.images,
+def check_rejects(origin: str, rejects: Sequence[Reject], n_images: int, hint: str = "") -> None:
+    """Raise DataError if more than 5 % of ``n_images`` images were rejected; the first is named as an example."""
+    if len(rejects) <= MAX_REJECTED * n_images:
+        return
+    first = rejects[0]
+    file = quote(first.file or "")
+    if n_images == 1:
+        raise DataError(f"{file} needs to be an image that can be read; it {first.reason}.", hint or _REPLACE)
+    raise DataError(
+        f"{origin} needs at least 95 % usable images; {len(rejects):,} of {n_images:,} cannot be used, "
+        f"the first, {file}: it {first.reason}.",
+        hint or _REPLACE,
     )
 
 
-def check_share(origin: str, n_kept: int, rejects: Iterable[Reject]) -> None:
-    """Raise DataError if more than 5 % of the images cannot be used."""
-    rejects = list(rejects)
-    n_all = n_kept + len(rejects)
-    if rejects and len(rejects) > MAX_REJECTED * n_all:
-        first = rejects[0]
-        raise DataError(
-            f"{origin} needs at least 95 % usable images; {len(rejects):,} of {n_all:,} files cannot be used, the first "
-            f"{quote(first.file)}: it {first.reason}.",
-            "Remove or repair these files.",
-        )
+_REPLACE = "Replace it by a whole PNG, JPEG, BMP, GIF or WEBP, or leave it out."
+
+
+def _fingerprint(names: Iterable[str], index: Index, start: str = "") -> str:
+    """Return the SHA-256 of ``start`` and of name, length and SHA-256 of every file."""
+    sha = hashlib.sha256(start.encode())
+    for name, digest in zip(names, index.images.digests, strict=True):
+        raw = os.fsencode(name)
+        sha.update(len(raw).to_bytes(8) + raw + digest)
+    return sha.hexdigest()
+
+
+def _findings(origin: str, layout: Layout, holders: np.ndarray) -> list[Finding]:
+    """Return what a reader should know: ``holders`` is the place of the class folder of every usable image."""
+    findings = []
+    if layout.beside:
+        message = f"{origin} is split into train, valid and test; left out beside them: {listing(layout.beside)}."
+        findings.append(Finding("warning", "folders left out", None, message, "Move their images if they belong in."))
+    n_images = np.bincount(holders[holders >= 0], minlength=len(layout.folders))
+    empty = [folder.entry.name for folder, n in zip(layout.folders, n_images, strict=True) if not n]
+    if empty:
+        words = "Class folder {} holds" if len(empty) == 1 else "Class folders {} hold"
+        message = f"{words.format(listing(empty))} no image: such a class is never predicted."
+        findings.append(Finding("warning", "empty class", "label", message, "Add images, or remove the folder."))
+    labels = {folder.label for folder, n in zip(layout.folders, n_images, strict=True) if n}
+    if len(labels) == 1:
+        message = f"{origin} has images of one class, {listing(labels)}: every prediction will be this one."
+        hint = "If the classes are the folders inside that folder, give that folder."
+        findings.append(Finding("warning", "one class", "label", message, hint))
+    if layout.n_ignored:
+        message = f"{layout.n_ignored:,} files or folders were left alone as no images, by their names."
+        findings.append(Finding("note", "files left alone", None, message, ""))
+    return findings

@@ -11,6 +11,7 @@ import polars as pl
 from nnzoo.data import stored, summary
 from nnzoo.data.checkup import Finding
 from nnzoo.data.kinds import Column
+from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.roles import TASKS, Roles
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
@@ -30,11 +31,14 @@ class Part:
         The parsed rows, with all columns that were read.
     rows : ndarray of int64, shape (n_rows,)
         Number of every row in the source, counted from 1.
+    images : ndarray or None
+        Of image data: (n_rows, height, width), or (n_rows, height, width, channels); bytes or float32.
     """
 
     name: str
     frame: pl.DataFrame
     rows: np.ndarray
+    images: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """A table that is read, understood, checked and split. ``print(data)`` says all that was inferred.
+    """Rows that are read, understood, checked and split. ``print(data)`` says all that was inferred.
 
     Attributes
     ----------
@@ -76,6 +80,15 @@ class Data:
         Whether cells that do not fit count as missing.
     seed : int
         Seed of the split.
+    images : ndarray or None
+        Of image data, one for each row: (n_rows, height, width) if grey, else (n_rows, height, width, channels); bytes,
+        or float32 if they came as numbers.
+    rule : PixelRule or None
+        How images became of one size; None where they came as numbers.
+    image_column : str or None
+        Column that names the images.
+    mirror_safe : bool or None
+        Whether a mirror image is of the same class; None where nobody knows.
     """
 
     frame: pl.DataFrame
@@ -94,6 +107,15 @@ class Data:
     extra: tuple[str, ...] = ()
     coerce: bool = False
     seed: int = 0
+    images: np.ndarray | None = None
+    rule: PixelRule | None = None
+    image_column: str | None = None
+    mirror_safe: bool | None = None
+
+    @property
+    def kind(self) -> str:
+        """ "table" or "image"."""
+        return "table" if self.images is None else "image"
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -143,7 +165,12 @@ class Data:
     @property
     def all(self) -> Part:
         """All rows, in the order of the source."""
-        return Part("all", self.frame, self.rows)
+        return Part("all", self.frame, self.rows, self.images)
+
+    def chosen(self, mask: np.ndarray, name: str) -> Part:
+        """Return the rows of a mask, booleans of shape (n_rows,), under that name."""
+        images = None if self.images is None else self.images[mask]
+        return Part(name, self.frame.filter(pl.Series(mask)), self.rows[mask], images)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -161,27 +188,35 @@ class Data:
             "coerce": self.coerce,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
+            "kind": self.kind,
+            "rule": None if self.rule is None else self.rule.to_json(),
+            "image_column": self.image_column,
         }
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"<Data: {len(self):,} rows of {self.origin}, target {self.target!r}>"
+        thing = "rows" if self.images is None else "images"
+        return f"<Data: {len(self):,} {thing} of {self.origin}, target {self.target!r}>"
 
     def __str__(self) -> str:
         return summary.to_text(summary.describe(self))
 
     def _repr_html_(self) -> str:
-        return summary.to_html(summary.describe(self))
+        from nnzoo.pictures.sheets import image_strip
+
+        told = summary.to_html(summary.describe(self))
+        if self.images is None or self.images.dtype != np.uint8:
+            return told
+        return told + image_strip(self.images, None if self.target is None else self.frame[self.target].to_numpy())
 
     def to_json(self) -> dict[str, Any]:
         """Return all that ``print`` says as plain JSON, the rows themselves left out."""
         return summary.describe(self)
 
     def _rows_of(self, part: int) -> Part:
-        chosen = self.part == part
-        return Part(PART_NAMES[part], self.frame.filter(pl.Series(chosen)), self.rows[chosen])
+        return self.chosen(self.part == part, PART_NAMES[part])
 
 
 def from_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Roles]:
@@ -190,15 +225,20 @@ def from_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Roles]:
     def is_name(value: object) -> bool:
         return value is None or stored.is_text(value)
 
-    checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target"), stored.anything)
-    checks |= dict.fromkeys(("task", "group", "time", "id_column"), is_name)
+    checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target", "rule"), stored.anything)
+    checks |= dict.fromkeys(("task", "group", "time", "id_column", "image_column"), is_name)
     checks |= dict.fromkeys(("several_labels", "coerce"), stored.is_truth)
     checks |= {"why_task": stored.is_text, "fingerprint": stored.is_text, "ignored": stored.is_texts}
-    state = stored.record(dict(settings), "settings", checks | {"seed": stored.whole(0, MAX_SEED)})
+    state = stored.record(
+        dict(settings),
+        "settings",
+        checks | {"seed": stored.whole(0, MAX_SEED), "kind": stored.one_of(("table", "image"))},
+    )
     columns = tuple(Column.from_json(item) for item in stored.items(state["columns"], "settings"))
     target = None if state["target"] is None else Column.from_json(state["target"])
     named = [state[role] for role in ("group", "time", "id_column") if state[role] is not None]
     if not set(named) <= {column.name for column in columns} or state["task"] not in (None, *TASKS):
         raise stored.refuse("settings", "roles of known columns and a known task", "others")
+    state["rule"] = None if state["rule"] is None else PixelRule.from_json(state["rule"])
     group, time, id_column = (state[role] for role in ("group", "time", "id_column"))
     return state, Roles(columns, target, group, time, id_column, tuple(state["ignored"]))

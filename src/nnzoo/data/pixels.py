@@ -226,15 +226,13 @@ def _grey_or_colour(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         picture = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+    return _in_mode(image, "L" if image.mode in ("1", "L") else "RGB")
 
 
 def _fitted(image: Image.Image, rule: PixelRule) -> np.ndarray:
     """Return the pixels of a grey or colour image at the size and with the channels of the rule."""
-    image = image.convert("L" if rule.channels == 1 else "RGB")
-    width, height = _inner_size(image.size, (rule.width, rule.height))
+    image = _in_mode(image, "L" if rule.channels == 1 else "RGB")
+    width, height = inner_size(image.size, (rule.width, rule.height))
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.array(image).reshape(height, width, rule.channels)
@@ -247,7 +245,11 @@ def _fitted(image: Image.Image, rule: PixelRule) -> np.ndarray:
     return out
 
 
-def _inner_size(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def inner_size(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
     """Return width and height of the picture inside the wanted ones."""
     across, down = wanted[0] / size[0], wanted[1] / size[1]
     if max(across, down) <= RATIO_TOLERANCE * min(across, down):

@@ -1,30 +1,39 @@
-"""Public sets of images by name: looked for on this machine, else downloaded; verified by their content either way."""
+"""Public sets of images by name: MNIST, Fashion-MNIST and CIFAR-10, each split into train and test by its authors.
+
+They are looked for on this machine, then downloaded; ``fetching`` verifies their content. CIFAR-10 is read in its
+binary version: a tar archive of records of one label byte and 3 x 32 x 32 bytes of pixels, the red plane first. Its
+members are read by their expected names; nothing is extracted.
+"""
 
 import gzip
-import hashlib
 import io
 import os
 import tarfile
 import urllib.request
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from nnzoo.data.fetching import TIMEOUT_S, Opener, PublicFile, Search, Unusable, cache_folder
 from nnzoo.data.idx import idx_array
-from nnzoo.data.imagearrays import image_arrays
-from nnzoo.data.imagefiles import ImageTable
+from nnzoo.data.imagearrays import join_parts
+from nnzoo.data.images import ImageTable
 from nnzoo.data.splits import TEST, TRAIN
-from nnzoo.errors import DataError, listing
-from nnzoo.files import atomic_write, open_regular
+from nnzoo.errors import DataError, UsageError, nearest, quote
+from nnzoo.files import shown
 
-TIMEOUT = 20.0
-MAX_BYTES = 512 << 20
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-CIFAR_MEMBERS = (*(f"cifar-10-batches-bin/data_batch_{n}.bin" for n in range(1, 6)), "cifar-10-batches-bin/test_batch.bin")
-CIFAR_RECORD = 3073
-Fetch = Callable[[str], bytes]
+CIFAR_FOLDER = "cifar-10-batches-bin"
+CIFAR_MEMBERS = {
+    TRAIN: [f"{CIFAR_FOLDER}/data_batch_{number}.bin" for number in range(1, 6)],
+    TEST: [f"{CIFAR_FOLDER}/test_batch.bin"],
+}
+CIFAR_ROWS = 10_000
+CIFAR_SHAPE = (3, 32, 32)
+CIFAR_RECORD = 1 + 3 * 32 * 32
+TAR_SLACK = 1 << 20
+USUAL_ROOT = Path("data")
 
 
 @dataclass(frozen=True)
@@ -33,204 +42,279 @@ class PublicSet:
 
     Attributes
     ----------
+    name : str
     description : str
-    digests : dict of str to str
-        File to the SHA-256 of its unpacked content (IDX), or to the MD5 of the archive (cifar-10), which is all that
-        its authors publish.
+    class_names : tuple of str
+        In the order of the labels 0, 1, ...; empty where the labels are the numbers themselves.
     mirrors : tuple of str
         Addresses of the folders that hold the files, in the order in which they are tried.
-    class_names : tuple of str
-        Empty where the labels are numbers.
+    files : tuple of PublicFile
+        IDX: training images and labels, test images and labels. CIFAR-10: the archive.
+    flips : bool
+        Whether the mirror image of an image is of the same class.
     folders : tuple of str
-        Where the files may lie below a data folder, and where an operating system puts them.
-    mirrors_alike : bool
-        Whether a mirror image is of the same class.
+        Where the files may lie below a data folder.
+    system_folders : tuple of str
+        Where a distribution puts them.
+    advice : str
+        How else to get them.
     """
 
+    name: str
     description: str
-    digests: dict[str, str]
-    mirrors: tuple[str, ...]
     class_names: tuple[str, ...]
-    folders: tuple[str, ...]
-    mirrors_alike: bool
+    mirrors: tuple[str, ...]
+    files: tuple[PublicFile, ...]
+    flips: bool
+    folders: tuple[str, ...] = ("",)
+    system_folders: tuple[str, ...] = ()
+    advice: str = ""
 
 
-FASHION_NAMES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-PUBLIC = {
-    "mnist": PublicSet(
-        "70,000 handwritten digits, 28 x 28, grey (LeCun, Cortes & Burges)",
-        dict(
-            zip(
-                IDX_FILES,
-                (
-                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-                ),
-                strict=True,
-            )
-        ),
-        (
-            "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            "https://storage.googleapis.com/cvdf-datasets/mnist/",
-        ),
-        (),
-        ("", "MNIST/raw", "mnist"),
-        mirrors_alike=False,
+MNIST = PublicSet(
+    name="mnist",
+    description="70,000 handwritten digits, grey, 28 x 28 (LeCun, Cortes, Burges 1998)",
+    class_names=(),
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
     ),
-    "fashion-mnist": PublicSet(
-        "70,000 pieces of clothing of 10 classes, 28 x 28, grey (Zalando, MIT licence)",
-        dict(
-            zip(
-                IDX_FILES,
-                (
-                    "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-                    "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-                    "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-                    "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-                ),
-                strict=True,
-            )
+    files=(
+        PublicFile(
+            "train-images-idx3-ubyte",
+            47_040_016,
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         ),
-        (
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        PublicFile(
+            "train-labels-idx1-ubyte",
+            60_008,
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         ),
-        FASHION_NAMES,
-        ("", "FashionMNIST/raw", "fashion-mnist", "/usr/share/datasets/fashion-mnist"),
-        mirrors_alike=True,
+        PublicFile(
+            "t10k-images-idx3-ubyte",
+            7_840_016,
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        PublicFile(
+            "t10k-labels-idx1-ubyte",
+            10_008,
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
     ),
-    "cifar-10": PublicSet(
-        "60,000 small photographs of 10 classes, 32 x 32, colour (Krizhevsky 2009)",
-        {"cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530"},
-        ("https://www.cs.toronto.edu/~kriz/",),
-        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-        ("", "cifar-10"),
-        mirrors_alike=True,
+    flips=False,
+    folders=("", "MNIST/raw", "mnist"),
+)
+
+FASHION_MNIST = PublicSet(
+    name="fashion-mnist",
+    description="70,000 pictures of clothes of 10 classes, grey, 28 x 28 (Xiao, Rasul, Vollgraf 2017; MIT)",
+    class_names=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
     ),
-}
+    mirrors=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+    files=(
+        PublicFile(
+            "train-images-idx3-ubyte",
+            47_040_016,
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        ),
+        PublicFile(
+            "train-labels-idx1-ubyte",
+            60_008,
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        ),
+        PublicFile(
+            "t10k-images-idx3-ubyte",
+            7_840_016,
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        ),
+        PublicFile(
+            "t10k-labels-idx1-ubyte",
+            10_008,
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+    ),
+    flips=True,
+    folders=("", "FashionMNIST/raw", "fashion-mnist"),
+    system_folders=("/usr/share/datasets/fashion-mnist",),
+    advice=(
+        'Debian and Ubuntu have them in the package dataset-fashion-mnist; the set "fashion-sample" comes with nnzoo.'
+    ),
+)
+
+CIFAR_10 = PublicSet(
+    name="cifar-10",
+    description="60,000 small photographs of 10 classes, colour, 32 x 32 (Krizhevsky 2009)",
+    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    mirrors=("https://www.cs.toronto.edu/~kriz/",),
+    files=(
+        PublicFile(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            packed=False,
+        ),
+    ),
+    flips=True,
+    folders=("", "cifar-10"),
+    advice='The set "fashion-sample" comes with nnzoo.',
+)
+
+PUBLIC = {each.name: each for each in (MNIST, FASHION_MNIST, CIFAR_10)}
 
 
 def read_public(
     name: str,
     *,
     data_dir: str | os.PathLike[str] | None = None,
-    cache: Path | None = None,
-    fetch: Fetch | None = None,
-    sets: dict[str, PublicSet] = PUBLIC,
+    cache: str | os.PathLike[str] | None = None,
+    opener: Opener = urllib.request.urlopen,
 ) -> ImageTable:
-    """Return a public set of images, split into train and test as its authors did.
+    """Read a public set of images.
 
     Parameters
     ----------
     name : str
         One of ``PUBLIC``.
     data_dir : path, optional
-        Folder to look in first.
-    cache : Path, optional
-        Folder that keeps downloads; ``nnzoo`` in the user's cache folder by default.
-    fetch : callable, optional
-        Address to content; by default over the network.
-    sets : dict
-        The sets that are known.
+        Folder to look in first: for the files themselves, in a folder of the name of the set, and where torchvision
+        puts them (MNIST/raw, FashionMNIST/raw). By default the folder "data" of the working directory. Then come
+        the folder of Debian's package and the cache, then the mirrors.
+    cache : path, optional
+        Folder that keeps downloads; by default a folder of the name of the set in ``fetching.cache_folder()``.
+    opener : callable
+        As ``urllib.request.urlopen``.
+
+    Returns
+    -------
+    ImageTable
+        Columns "image" and "label"; first the training rows, then the test rows, in the order of the files. Files of
+        other content that were passed over, and downloads, stand in ``findings``.
 
     Raises
     ------
+    UsageError
+        There is no such set; the nearest names are listed.
     DataError
-        The files are neither here nor to be had, or their content is not the official one.
+        The files are neither on this machine nor to be had from a mirror, or ``data_dir`` is no folder.
     """
-    wanted = sets[name]
-    cache = cache or _cache_folder() / name
-    places = [*_places(wanted, data_dir), cache]
-    contents = {file: _content(name, wanted, file, places, cache, fetch or download) for file in wanted.digests}
-    images, labels, part = _from_cifar(contents) if name.startswith("cifar") else _from_idx(contents)
-    known = np.array(wanted.class_names, dtype=object)[labels] if wanted.class_names else labels.astype(np.int64)
-    return replace(image_arrays(images, known, origin=name, part=part), mirrors_alike=wanted.mirrors_alike)
+    if name not in PUBLIC:
+        raise UsageError(f"nnzoo knows no public set {quote(name)}.", nearest(name, PUBLIC))
+    place = cache_folder() / name if cache is None else Path(cache)
+    return read_set(PUBLIC[name], data_dir=data_dir, cache=place, opener=opener)
 
 
-def download(address: str) -> bytes:
-    """Return the content at an address, at most 512 MiB."""
-    with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:  # noqa: S310
-        content = answer.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise OSError("the answer is too long")
-    return content
+def read_set(
+    wanted: PublicSet,
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    cache: Path,
+    opener: Opener = urllib.request.urlopen,
+    timeout: float = TIMEOUT_S,
+) -> ImageTable:
+    """Read a set of images that is described by a ``PublicSet``; ``read_public`` says how."""
+    root = USUAL_ROOT if data_dir is None else Path(data_dir)
+    if data_dir is not None and not root.is_dir():
+        raise DataError(f"data_dir needs to be a folder; {shown(root)} is none.", "Check the path (--data-dir).")
+    folders = [*(root / each for each in wanted.folders), *map(Path, wanted.system_folders)]
+    search = Search(wanted.name, folders, list(wanted.mirrors), cache, opener, timeout)
+    contents = [_content(search, file, wanted) for file in wanted.files]
+    images, labels = _from_cifar(wanted, contents[0]) if len(contents) == 1 else _from_idx(wanted, contents)
+    named = {part: _named(values, wanted) for part, values in labels.items()}
+    table = join_parts(images, named, wanted.name)
+    return replace(table, findings=[*table.findings, *search.findings])
 
 
-def _places(wanted: PublicSet, data_dir: str | os.PathLike[str] | None) -> list[Path]:
-    below = [Path(data_dir)] if data_dir is not None else [Path("data")]
-    return [root / folder for folder in wanted.folders for root in below]
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nnzoo"
-
-
-def _content(name: str, wanted: PublicSet, file: str, places: Sequence[Path], cache: Path, fetch: Fetch) -> bytes:
-    """Return the verified, unpacked content of a file: from this machine, else from the first mirror that has it."""
-    for place in places:
-        for path in (place / file, place / f"{file}.gz"):
-            if path.is_file():
-                with open_regular(path, DataError) as stream:
-                    content = stream.read()
-                return _verified(str(path), _unpacked(content, file), wanted.digests[file], "Remove this file.")
-    packed = file if file.endswith(".gz") else f"{file}.gz"
-    failures = []
-    for mirror in wanted.mirrors:
-        try:
-            content = fetch(f"{mirror}{packed}")
-            unpacked = _verified(f"{mirror}{packed}", _unpacked(content, file), wanted.digests[file], "Try again later.")
-        except (OSError, EOFError, ValueError) as error:
-            failures.append(f"{mirror} ({error})")
-            continue
-        cache.mkdir(parents=True, exist_ok=True)
-        atomic_write(cache / packed, content)
-        return unpacked
-    raise DataError(
-        f"{name} needs the file {packed}; it is not on this machine, and no mirror gave it: {listing(failures)}.",
-        f"Connect to the network, or put the files {listing(wanted.digests)} (packed or not) into a folder and pass "
-        "data_dir=folder (--data-dir folder).",
-    )
-
-
-def _unpacked(content: bytes, file: str) -> bytes:
-    if file.endswith(".gz") or not content.startswith(b"\x1f\x8b"):
+def _content(search: Search, file: PublicFile, wanted: PublicSet) -> bytes:
+    content = search.content(file)
+    if content is not None:
         return content
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-        unpacked = stream.read(MAX_BYTES + 1)
-    if len(unpacked) > MAX_BYTES:
-        raise OSError("the unpacked file is too long")
-    return unpacked
+    try:
+        return search.download(file)
+    except Unusable as exc:
+        names = ", ".join(each.name for each in wanted.files)
+        passed = "".join(f" {finding.message}" for finding in search.findings if finding.level == "warning")
+        raise DataError(
+            f"{wanted.name} needs the file {quote(file.name)}; it is not on this machine, and no mirror gave it: "
+            f"{exc}.{passed}",
+            f"Connect to the network and run again, or put {names} (as they are, or with .gz) into {search.cache}, or "
+            f"into a folder of yours that you pass as data_dir=FOLDER (--data-dir FOLDER). {wanted.advice}".rstrip(),
+        ) from exc
 
 
-def _verified(where: str, content: bytes, digest: str, hint: str) -> bytes:
-    kind = hashlib.md5 if len(digest) == 32 else hashlib.sha256  # noqa: PLR2004, S324
-    found = kind(content).hexdigest()
-    if found != digest:
-        raise DataError(f"{where} needs the official content ({digest[:16]}...); its digest is {found[:16]}....", hint)
-    return content
+def _named(labels: np.ndarray, wanted: PublicSet) -> np.ndarray:
+    if not wanted.class_names:
+        return labels.astype(np.int64)
+    if labels.max(initial=0) >= len(wanted.class_names):
+        message = f"{wanted.name} needs labels below {len(wanted.class_names)}; got {labels.max()}."
+        raise DataError(message, "Remove the file and run again.")
+    return np.array(wanted.class_names)[labels]
 
 
-def _from_idx(contents: dict[str, bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    arrays = [idx_array(file, content) for file, content in contents.items()]
-    part = np.repeat(np.array([TRAIN, TEST], dtype=np.int8), [len(arrays[1]), len(arrays[3])])
-    return np.concatenate([arrays[0], arrays[2]]), np.concatenate([arrays[1], arrays[3]]), part
+def _from_idx(wanted: PublicSet, contents: list[bytes]) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    names = [f"{wanted.name}, {file.name}," for file in wanted.files]
+    x_train, y_train, x_test, y_test = map(idx_array, names, contents)
+    return {TRAIN: x_train, TEST: x_test}, {TRAIN: y_train, TEST: y_test}
 
 
-def _from_cifar(contents: dict[str, bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read the members of the archive by name; each record is a label and 3 x 32 x 32 bytes, red plane first."""
-    (packed,) = contents.values()
-    records = []
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-        for name in CIFAR_MEMBERS:
-            stream = archive.extractfile(name)
-            content = b"" if stream is None else stream.read(10_000 * CIFAR_RECORD)
-            records.append(np.frombuffer(content, dtype=np.uint8).reshape(-1, CIFAR_RECORD))
-    rows = np.concatenate(records)
-    part = np.full(len(rows), TRAIN, dtype=np.int8)
-    part[-len(records[-1]) :] = TEST
-    return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64), part
+def _from_cifar(wanted: PublicSet, packed: bytes) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    part_of_member = {name: part for part, names in CIFAR_MEMBERS.items() for name in names}
+    found = _members(f"{wanted.name}, {wanted.files[0].name},", packed, list(part_of_member))
+    images, labels = {}, {}
+    for part, names in CIFAR_MEMBERS.items():
+        records = np.concatenate([found[name] for name in names])
+        planes = records[:, 1:].reshape(-1, *CIFAR_SHAPE)  # rows, colours, height, width
+        images[part], labels[part] = np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0]
+    return images, labels
+
+
+def _members(origin: str, packed: bytes, names: list[str]) -> dict[str, np.ndarray]:
+    """Return the records of the named members, shape (n_rows, CIFAR_RECORD); other members are passed over."""
+    found = {}
+    limit = len(names) * CIFAR_ROWS * CIFAR_RECORD + TAR_SLACK
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+            bounded = cast(gzip.GzipFile, _Bounded(stream, limit))
+            with tarfile.open(fileobj=bounded, mode="r|") as archive:
+                for member in archive:
+                    content = archive.extractfile(member) if member.name in names and member.isreg() else None
+                    if content is not None and member.size <= CIFAR_ROWS * CIFAR_RECORD:
+                        found[member.name] = np.frombuffer(content.read(), np.uint8).reshape(-1, CIFAR_RECORD)
+    except (tarfile.TarError, OSError, EOFError, ValueError) as exc:
+        raise DataError(f"{origin} cannot be read: {exc}.", _AGAIN) from exc
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataError(f"{origin} needs the member {quote(missing[0])}; it has none that can be read.", _AGAIN)
+    return found
+
+
+_AGAIN = "Download the archive again."
+
+
+class _Bounded:
+    """A stream that refuses to give more than ``limit`` bytes in all."""
+
+    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def read(self, n_bytes: int) -> bytes:
+        """Return at most ``n_bytes`` more bytes; raise ValueError beyond the limit."""
+        content = self._stream.read(min(n_bytes, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError("it unpacks to more than it should")
+        return content

@@ -15,9 +15,10 @@ import polars as pl
 
 from nnzoo.data import stored
 from nnzoo.data.coders import BooleanCoder, Coder, NumberCoder, TimeCoder
-from nnzoo.data.kinds import Column
+from nnzoo.data.kinds import Column, parse
+from nnzoo.data.loaded import Part
 from nnzoo.data.tally import Tally
-from nnzoo.data.target import Target
+from nnzoo.data.target import Target, encode_column
 from nnzoo.data.words import (
     ONE_HOT_WITH_CODES,
     ONE_HOT_WITHOUT_CODES,
@@ -25,7 +26,7 @@ from nnzoo.data.words import (
     CodeCoder,
     TextCoder,
 )
-from nnzoo.errors import SchemaError, UsageError, listing, quote
+from nnzoo.errors import SchemaError, listing
 
 _CODERS: dict[str, Any] = {
     "number": NumberCoder,
@@ -200,6 +201,11 @@ class Recipe:
             at += width
         return Encoded(X, {tally.column: tally.counts for tally in tallies if tally.counts}, tallies)
 
+    def encode_part(self, part: Part, origin: str) -> np.ndarray:
+        """Return the rows of a part of loaded data as float64 (n_rows, n_features)."""
+        parsed = parse(part.frame, self.columns, origin=origin, rows=part.rows)
+        return self.encode(parsed.frame, origin=origin, rows=part.rows).X
+
     def encode_target(self, frame: pl.DataFrame, *, origin: str, rows: np.ndarray) -> np.ndarray:
         """Return the target as ``Target.encode`` does.
 
@@ -210,12 +216,7 @@ class Recipe:
         UsageError
             The recipe was learned without a target.
         """
-        if self.target is None:
-            raise UsageError("The recipe needs a target to encode; it was learned without one.", "Learn it with one.")
-        if self.target.name not in frame.columns:
-            came = listing(frame.columns)
-            raise SchemaError(f"{origin} needs the target column {quote(self.target.name)}; got {came}.", "Add it.")
-        return self.target.encode(frame[self.target.name], origin=origin, rows=rows)
+        return encode_column(self.target, frame, origin=origin, rows=rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain JSON: dicts, lists, strings, finite numbers, truth values, None."""

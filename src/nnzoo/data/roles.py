@@ -92,7 +92,7 @@ def find_roles(frame: pl.DataFrame, wishes: Wishes, origin: str) -> Roles:
     UsageError
         The wishes contradict each other, or a kind is unknown.
     """
-    _check_names(frame.columns, wishes, origin)
+    check_wishes(frame.columns, wishes, origin)
     ignored = tuple(name for name in frame.columns if wishes.kinds.get(name) == IGNORE)
     kinds = {name: kind for name, kind in wishes.kinds.items() if name not in (*ignored, wishes.target)}
     if wishes.group is not None:
@@ -102,7 +102,7 @@ def find_roles(frame: pl.DataFrame, wishes: Wishes, origin: str) -> Roles:
     columns = tuple(_as_time(column, origin) if column.name == wishes.time else column for column in columns)
     names = [c.name for c in columns if c.kind == "id" and c.name not in (wishes.group, wishes.time)]
     said = [name for name in names if wishes.kinds.get(name) == "id"]
-    target = None if wishes.target is None else _target_column(frame[wishes.target], wishes, origin)
+    target = None if wishes.target is None else target_column(frame[wishes.target], wishes, origin)
     roles = Roles(columns, target, wishes.group, wishes.time, next(iter([*said, *names]), None), ignored)
     if not roles.inputs:
         raise SchemaError(
@@ -157,7 +157,8 @@ def _has_many_values(values: pl.Series, n_values: int) -> bool:
     return n_values > MAX_CLASSES and (fractional or n_values > _MAX_SHARE_OF_CLASSES * len(values))
 
 
-def _check_names(names: list[str], wishes: Wishes, origin: str) -> None:
+def check_wishes(names: list[str], wishes: Wishes, origin: str) -> None:
+    """Raise SchemaError or UsageError if a wish names no column, or contradicts another."""
     wished = {"target": wishes.target, "group": wishes.group, "time": wishes.time}
     for role, name in wished.items():
         if name is not None and name not in names:
@@ -189,7 +190,8 @@ def _as_time(column: Column, origin: str) -> Column:
     return column
 
 
-def _target_column(raw: pl.Series, wishes: Wishes, origin: str) -> Column:
+def target_column(raw: pl.Series, wishes: Wishes, origin: str) -> Column:
+    """Return the target with its kind; raise SchemaError if it has no value."""
     if raw.null_count() == len(raw):
         message = f"{origin} needs values of the target {quote(raw.name)}; got none in {len(raw):,} rows."
         raise SchemaError(message, "Fill in the column, or name another target.")

@@ -9,9 +9,10 @@ from nnzoo.errors import UsageError, nearest, quote
 
 SAMPLES = {
     "penguins": "344 penguins of 3 species: island, bill, flipper, body mass, sex, year; some cells missing (CC0)",
+    "fashion-sample": "12,000 of the pictures of Fashion-MNIST, 10 classes of clothes, grey, 28 x 28 (MIT)",
 }
 
-_FILES = {"penguins": "penguins.csv"}
+_FILES = {"penguins": "penguins.csv", "fashion-sample": "fashion-sample.npz"}
 _FOLDER = Path(__file__).parent / "bundled"
 
 

@@ -101,6 +101,34 @@ def split(
     return Split(part, f"at random, every class{of_name} in the same shares, seed {seed}")
 
 
+def complete_split(part: np.ndarray, *, strata: Values | None, seed: int, share: float = 0.1) -> Split:
+    """Keep the parts that a source gives, and cut those that it leaves out from its training rows.
+
+    Parameters
+    ----------
+    part : ndarray of int8, shape (n_rows,)
+        TRAIN, VALID or TEST for every row.
+    strata : Series or array of shape (n_rows,), optional
+        As for ``split``.
+    seed : int
+    share : float
+        Of the training rows, for each part that is missing.
+    """
+    made = part.astype(np.int8, copy=True)
+    missing = [number for number in (VALID, TEST) if not (part == number).any()]
+    if not missing:
+        return Split(made, "as the source has it")
+    train = np.flatnonzero(part == TRAIN)
+    classes = None if strata is None else pl.Series(strata)[train]
+    # a share too small to be seen fills the part that is there already
+    shares = tuple(share if number in missing else 1e-9 for number in (VALID, TEST))
+    found = split(len(train), strata=classes, seed=seed, shares=(1 - sum(shares), *shares)).part
+    for number in missing:
+        made[train[found == number]] = number
+    names = " and ".join(PART_NAMES[number] for number in missing)
+    return Split(made, f"as the source has it; {names} cut from its training rows at random, seed {seed}")
+
+
 def first_seen_codes(series: pl.Series) -> np.ndarray:
     """Return for every row the number of its value, counted from 0 in the order in which values are first seen.
 

@@ -28,7 +28,9 @@ def describe(data: "Data") -> dict[str, Any]:
     return {
         "origin": data.origin,
         "fingerprint": data.fingerprint,
+        "kind": data.kind,
         "n_rows": len(data),
+        "images": _images(data),
         "columns": [_column(data, column) for column in columns],
         "ignored": list(data.roles.ignored),
         "extra": list(data.extra),
@@ -49,7 +51,8 @@ def to_text(told: dict[str, Any]) -> str:
     lines = [_title(told)]
     for head, words in _facts(told):
         lines += _wrapped(f"{head:<8}", words)
-    lines += ["", *_column_lines(told["columns"])]
+    if told["images"] is None:
+        lines += ["", *_column_lines(told["columns"])]
     if told["findings"]:
         lines += ["", "Check-up"]
     for finding in told["findings"]:
@@ -71,11 +74,18 @@ def to_html(told: dict[str, Any]) -> str:
         f"<li><b>{finding['level']}</b>: {html.escape(finding['message'])} {html.escape(finding['hint'])}</li>"
         for finding in told["findings"]
     )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if told["images"] is None else ""
     return (
-        f"<div><b>{html.escape(_title(told))}</b><dl>{facts}</dl>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<div><b>{html.escape(_title(told))}</b><dl>{facts}</dl>{table}"
         f"<p>Check-up</p><ul>{findings or '<li>nothing found</li>'}</ul></div>"
     )
+
+
+def _images(data: "Data") -> dict[str, Any] | None:
+    """Return the shape of the images as the network gets them, and why it is so."""
+    if data.images is None or data.rule is None:
+        return None
+    return {"shape": list(data.images.shape[1:]), "type": str(data.images.dtype), "why": data.rule.why}
 
 
 def _column(data: "Data", column: Column) -> dict[str, Any]:
@@ -96,11 +106,16 @@ def _role(data: "Data", column: Column) -> str:
 
 def _title(told: dict[str, Any]) -> str:
     n_rows, n_columns = told["n_rows"], len(told["columns"]) + len(told["ignored"])
+    if told["images"] is not None:
+        return f"{told['origin']}: {n_rows:,} image{'s' * (n_rows != 1)}"
     return f"{told['origin']}: {n_rows:,} row{'s' * (n_rows != 1)}, {n_columns:,} column{'s' * (n_columns != 1)}"
 
 
 def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
     facts = []
+    if told["images"] is not None:
+        shape = " x ".join(map(str, told["images"]["shape"]))
+        facts.append(("Images", f"{shape}, {told['images']['type']}: {_plain(told['images']['why'])}"))
     if told["target"] is None:
         facts.append(("Target", "none given; pass target= (--target) to say which column is to be predicted"))
     else:
@@ -108,7 +123,8 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Task", f"{told['task']}: {_plain(told['why_task'])}"))
     parts = told["split"]
     sizes = ", ".join(f"{name} {parts[name]:,}" for name in PART_NAMES)
-    facts.append(("Split", f"{sizes} rows; {parts['how']}"))
+    thing = "rows" if told["images"] is None else "images"
+    facts.append(("Split", f"{sizes} {thing}; {parts['how']}"))
     if told["ignored"]:
         facts.append(("Ignored", listing(told["ignored"])))
     if told["extra"]:

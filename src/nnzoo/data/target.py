@@ -8,7 +8,7 @@ import polars as pl
 
 from nnzoo.data import stored
 from nnzoo.data.kinds import Column
-from nnzoo.errors import SchemaError, UsageError, nearest, quote
+from nnzoo.errors import SchemaError, UsageError, listing, nearest, quote
 
 TASKS = ("classification", "regression")
 LABEL_DTYPES = ("int64", "bool", "str", "float64")
@@ -177,3 +177,21 @@ def _is_exact(numbers: np.ndarray) -> np.ndarray:
 
 def _labels(values: pl.Series) -> list[object]:
     return (values + 0.0 if values.dtype == pl.Float64 else values).to_list()
+
+
+def encode_column(target: Target | None, frame: pl.DataFrame, *, origin: str, rows: np.ndarray) -> np.ndarray:
+    """Return the column of the target as ``Target.encode`` does.
+
+    Raises
+    ------
+    SchemaError
+        The column or a cell of it is missing, or a cell is no label of the type that was learned.
+    UsageError
+        The recipe was learned without a target.
+    """
+    if target is None:
+        raise UsageError("The recipe needs a target to encode; it was learned without one.", "Learn it with one.")
+    if target.name not in frame.columns:
+        message = f"{origin} needs the target column {quote(target.name)}; got {listing(frame.columns)}."
+        raise SchemaError(message, "Add it.")
+    return target.encode(frame[target.name], origin=origin, rows=rows)

@@ -26,7 +26,7 @@ class Arithmetic:
     dtype : torch.dtype
         Type of weights and activations: float64 or float32.
     autocast : bool
-        Whether matrix products of the training step run in bfloat16. Predictions never do.
+        Whether matrix products of training and of its validation loss run in bfloat16. Those of predictions never do.
     """
 
     dtype: torch.dtype

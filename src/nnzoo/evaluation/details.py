@@ -1,5 +1,6 @@
 """What stands behind the numbers: confusions, classes, calibration, residuals, and the rows that went worst."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,12 +128,19 @@ class Worst:
         Label, number, or labels joined by ``|``.
     probability : float or None
         That the network gave to its prediction.
+    name : str or None
+        What the row is called, for example its file.
     """
 
     row: int
     truth: Any
     prediction: Any
     probability: float | None
+    name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parts as plain JSON values; the name only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "name" or value is not None}
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, classes: np.ndarray) -> Confusion | None:
@@ -211,39 +219,74 @@ def residuals(truth: np.ndarray, prediction: np.ndarray) -> Residuals:
     return Residuals(truth[step], prediction[step], tuple(bins))
 
 
-def worst_numbers(truth: np.ndarray, prediction: np.ndarray, rows: np.ndarray) -> list[Worst]:
+def largest_errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Return the positions of all rows of a regression, the largest error first."""
+    return np.argsort(-np.abs(truth - prediction), kind="stable")
+
+
+def surest_mistakes(truth: np.ndarray, prediction: np.ndarray, chance: np.ndarray | None) -> np.ndarray:
+    """Return the positions of the rows with a wrong label: the surest first, or most wrong of several first.
+
+    Parameters
+    ----------
+    truth, prediction : array (n,), or indicators (n, k)
+    chance : array (n,) or None
+        Probability of the predicted label; without it one label's mistakes keep their order.
+    """
+    if truth.ndim == 2:
+        n_wrong = (truth != prediction).sum(axis=1)
+        order = np.argsort(-n_wrong, kind="stable")
+        return order[: int((n_wrong > 0).sum())]
+    wrong = np.flatnonzero(truth != prediction)
+    return wrong if chance is None else wrong[np.argsort(-chance[wrong], kind="stable")]
+
+
+def label_chance(
+    truth: np.ndarray, prediction: np.ndarray, probability: np.ndarray | None, classes: np.ndarray
+) -> np.ndarray | None:
+    """Return the probability that each row's predicted label was given, shape (n,); None without probabilities."""
+    if probability is None:
+        return None
+    return chance_of(label_codes(prediction, label_index(classes, truth, prediction)), probability)
+
+
+def worst_numbers(
+    truth: np.ndarray, prediction: np.ndarray, rows: np.ndarray, names: Sequence[str] | None = None
+) -> list[Worst]:
     """Return the rows with the largest error, at most ten."""
-    order = np.argsort(-np.abs(truth - prediction), kind="stable")[:N_WORST]
-    return [Worst(int(rows[i]), float(truth[i]), float(prediction[i]), None) for i in order]
+    order = largest_errors(truth, prediction)[:N_WORST]
+    return [Worst(int(rows[i]), float(truth[i]), float(prediction[i]), None, _name(names, i)) for i in order]
 
 
 def worst_labels(
-    truth: np.ndarray, prediction: np.ndarray, probability: np.ndarray | None, classes: np.ndarray, rows: np.ndarray
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    probability: np.ndarray | None,
+    classes: np.ndarray,
+    rows: np.ndarray,
+    names: Sequence[str] | None = None,
 ) -> list[Worst]:
     """Return rows with a wrong label, at most ten: the surest first, or those with most wrong labels of several."""
     if truth.ndim == 2:
-        return _worst_several(truth, prediction, classes, rows)
+        return [
+            Worst(int(rows[i]), joined(truth[i], classes), joined(prediction[i], classes), None, _name(names, i))
+            for i in surest_mistakes(truth, prediction, None)[:N_WORST]
+        ]
     labels, guesses = truth.tolist(), prediction.tolist()
-    wrong = np.flatnonzero(truth != prediction)
-    if probability is None:
-        return [Worst(int(rows[i]), labels[i], guesses[i], None) for i in wrong[:N_WORST]]
-    said = chance_of(label_codes(prediction, label_index(classes, truth, prediction)), probability)
-    order = wrong[np.argsort(-said[wrong], kind="stable")][:N_WORST]
-    return [Worst(int(rows[i]), labels[i], guesses[i], float(said[i])) for i in order]
-
-
-def _worst_several(truth: np.ndarray, prediction: np.ndarray, classes: np.ndarray, rows: np.ndarray) -> list[Worst]:
-    n_wrong = (truth != prediction).sum(axis=1)
-    order = np.argsort(-n_wrong, kind="stable")[:N_WORST]
+    chance = label_chance(truth, prediction, probability, classes)
     return [
-        Worst(int(rows[i]), _joined(truth[i], classes), _joined(prediction[i], classes), None)
-        for i in order
-        if n_wrong[i]
+        Worst(int(rows[i]), labels[i], guesses[i], None if chance is None else float(chance[i]), _name(names, i))
+        for i in surest_mistakes(truth, prediction, chance)[:N_WORST]
     ]
 
 
-def _joined(marks: np.ndarray, classes: np.ndarray) -> str:
+def joined(marks: np.ndarray, classes: np.ndarray) -> str:
+    """Return the labels that a row of indicators marks, joined by ``|``."""
     return "|".join(str(label) for label in classes[marks.astype(bool)].tolist())
+
+
+def _name(names: Sequence[str] | None, place: int) -> str | None:
+    return None if names is None else str(names[place])
 
 
 def _share(over: int, under: int) -> float | None:

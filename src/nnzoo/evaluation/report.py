@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nnzoo.errors import DataError, ResourceError, quote
 from nnzoo.evaluation import details
 from nnzoo.evaluation.baselines import Baseline
+from nnzoo.evaluation.gallery import Evaluated, Gallery, make_gallery
 from nnzoo.evaluation.inputs import check_pair, check_probability
 from nnzoo.evaluation.metrics import Metric, primary_metric, score
 from nnzoo.evaluation.verdict import Difference, best_baseline, compare, verdict_words
@@ -46,6 +47,8 @@ class Report:
         What was evaluated, and what was left out.
     history : dict of str to list, or None
         Of the training.
+    gallery : Gallery or None
+        Of images and filters.
     """
 
     task: str
@@ -63,6 +66,7 @@ class Report:
     worst: list[details.Worst]
     how: tuple[str, ...]
     history: dict[str, list[Any]] | None
+    gallery: Gallery | None = None
 
     @property
     def best_baseline(self) -> Baseline | None:
@@ -90,10 +94,11 @@ class Report:
                 "labels": [asdict(label) for label in self.labels],
                 "calibration": [asdict(each) for each in self.calibration],
                 "residuals": self.residuals.to_json() if self.residuals else None,
-                "worst": [asdict(each) for each in self.worst],
+                "worst": [each.to_json() for each in self.worst],
                 "how": list(self.how),
                 "history": self.history,
             }
+            | ({"gallery": self.gallery.to_json()} if self.gallery else {})
         )
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
@@ -138,6 +143,9 @@ def evaluate_predictions(
     several_labels: bool = False,
     how: str | Sequence[str] = (),
     history: Mapping[str, Sequence[Any]] | None = None,
+    images: np.ndarray | None = None,
+    filters: Mapping[str, np.ndarray] | None = None,
+    names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Report:
     """Return the report on predictions of a network.
@@ -161,8 +169,14 @@ def evaluate_predictions(
         Sentences: which rows were evaluated, which were left out and why.
     history : mapping of str to sequence, optional
         "epoch", "train_loss", "valid_loss", ...
+    images : array (n, height, width), (n, height, width, 1) or (n, height, width, 3), optional
+        One per row, in the same order. Other values than uint8 are stretched to the range of the images shown.
+    filters : mapping of str to array (filters, height, width) or (filters, height, width, channels), optional
+        Learned weights by layer.
+    names : sequence of str of length n, optional
+        What each row is called, for example its file.
     seed : int, default 0
-        Of the bootstrap.
+        Of the bootstrap, and of the sample of images.
 
     Returns
     -------
@@ -177,7 +191,7 @@ def evaluate_predictions(
     true, said = check_pair(task, truth, prediction, several_labels)
     labels = _labels(classes, true)
     numbers = np.arange(1, len(true) + 1) if rows is None else np.asarray(rows)
-    _check_lengths(true, numbers, baselines)
+    _check_lengths(true, numbers, baselines, names)
     chances = None if probability is None else check_probability(probability, len(true), len(labels))
     primary = primary_metric(task, several_labels)
     best = best_baseline(baselines, primary) if baselines else None
@@ -185,6 +199,7 @@ def evaluate_predictions(
         each.name: compare(task, true, said, each, several_labels=several_labels, seed=seed) for each in baselines
     }
     difference = differences[best.name] if best else None
+    found = Evaluated(task, true, said, chances, labels, numbers, names)
     words = verdict_words(metrics[primary], best, difference, differences.get("constant"), len(true))
     return Report(
         task=task,
@@ -196,36 +211,30 @@ def evaluate_predictions(
         difference=difference,
         how=(how,) if isinstance(how, str) else tuple(how),
         history=None if history is None else {name: list(values) for name, values in history.items()},
-        **_details(task, true, said, chances, labels, numbers),
+        gallery=make_gallery(found, images, filters, seed),
+        **_details(found),
     )
 
 
-def _details(
-    task: str,
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    probability: np.ndarray | None,
-    classes: np.ndarray,
-    rows: np.ndarray,
-) -> dict[str, Any]:
+def _details(rows: Evaluated) -> dict[str, Any]:
     """Return the fields of the report that stand behind the numbers."""
-    if task == "regression":
+    truth, prediction, probability, classes = rows.truth, rows.prediction, rows.probability, rows.classes
+    if rows.task == "regression":
         return {
             "confusion": None,
             "confusions": [],
             "labels": [],
             "calibration": [],
             "residuals": details.residuals(truth, prediction),
-            "worst": details.worst_numbers(truth, prediction, rows),
+            "worst": details.worst_numbers(truth, prediction, rows.rows, rows.names),
         }
-    one_label = truth.ndim == 1
     return {
-        "confusion": details.confusion(truth, prediction, classes) if one_label else None,
-        "confusions": details.frequent_confusions(truth, prediction) if one_label else [],
+        "confusion": details.confusion(truth, prediction, classes) if rows.has_labels else None,
+        "confusions": details.frequent_confusions(truth, prediction) if rows.has_labels else [],
         "labels": details.label_scores(truth, prediction, classes),
         "calibration": [] if probability is None else details.calibration(truth, prediction, probability),
         "residuals": None,
-        "worst": details.worst_labels(truth, prediction, probability, classes, rows),
+        "worst": details.worst_labels(truth, prediction, probability, classes, rows.rows, rows.names),
     }
 
 
@@ -236,13 +245,16 @@ def _labels(classes: ArrayLike | None, truth: np.ndarray) -> np.ndarray:
     return np.arange(1, truth.shape[1] + 1) if truth.ndim == 2 else np.asarray([])
 
 
-def _check_lengths(truth: np.ndarray, rows: np.ndarray, baselines: Sequence[Baseline]) -> None:
+def _check_lengths(
+    truth: np.ndarray, rows: np.ndarray, baselines: Sequence[Baseline], names: Sequence[str] | None
+) -> None:
     lengths = {"row numbers": len(rows)} | {f"predictions of {each.name}": len(each.prediction) for each in baselines}
+    lengths |= {} if names is None else {"names": len(names)}
     for name, length in lengths.items():
         if length != len(truth):
             raise DataError(
                 f"Evaluation needs one of the {name} for each of {len(truth)} rows; got {length}.",
-                "Pass the row numbers and the baselines of the same test rows.",
+                "Pass the row numbers, the names and the baselines of the same test rows.",
             )
 
 

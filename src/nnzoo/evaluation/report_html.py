@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnzoo.evaluation import gallery_html
+from nnzoo.evaluation.gallery_html import MAX_PICTURED
 from nnzoo.evaluation.metrics import figure
-from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, percent, shown, title, worst_title
-from nnzoo.pictures import svg
+from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, ending, percent, shown, title, worst_title
+from nnzoo.pictures import sheets, svg
 from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
 from nnzoo.pictures.matrices import confusion_matrix
 
 if TYPE_CHECKING:
     from nnzoo.evaluation.report import Report
 
-MAX_PICTURED = 40
 MAX_TABLED = 12
 MAX_LABELS = 50
 N_EPOCHS = 8
@@ -59,8 +60,10 @@ def page(report: "Report") -> str:
 
 def fragment(report: "Report") -> str:
     """Return the report as one ``<div>`` with its own style, for a notebook."""
-    sections = (_head, _metrics, _baselines, _labels, _confusion, _calibration, _residuals, _worst, _history, _code)
-    return f'<div class="nnzoo"><style>{STYLE}</style>{"".join(section(report) for section in sections)}</div>'
+    first = (_head, _metrics, _sample, _baselines, _labels, _confusion, _calibration, _residuals, _worst, _filters)
+    style = STYLE + (sheets.STYLE if report.gallery else "")
+    body = "".join(section(report) for section in (*first, _history, _code))
+    return f'<div class="nnzoo"><style>{style}</style>{body}</div>'
 
 
 def _head(report: "Report") -> str:
@@ -78,6 +81,10 @@ def _metrics(report: "Report") -> str:
         for each in report.metrics.values()
     ]
     return "<h2>How good it is</h2>" + _table(rows, ["metric", "value", "95 % interval", "meaning"], (1, 2))
+
+
+def _sample(report: "Report") -> str:
+    return gallery_html.sample(report, report.gallery) if report.gallery else ""
 
 
 def _baselines(report: "Report") -> str:
@@ -118,6 +125,8 @@ def _labels(report: "Report") -> str:
 
 
 def _confusion(report: "Report") -> str:
+    if report.gallery and report.gallery.cells:
+        return gallery_html.confused(report, report.gallery)
     matrix = report.confusion
     picture = ""
     small = matrix is not None and len(matrix.labels) <= MAX_TABLED
@@ -177,23 +186,30 @@ def _residuals(report: "Report") -> str:
 
 
 def _worst(report: "Report") -> str:
+    if report.gallery and report.gallery.worst:
+        return gallery_html.mistakes(report, report.gallery)
     if not report.worst:
         return ""
+    names = ["" if each.name is None else ending(each.name) for each in report.worst]
     if report.task == "regression":
         rows = [
-            [str(each.row), shown(each.truth), shown(each.prediction), figure(each.prediction - each.truth)]
-            for each in report.worst
+            [str(each.row), name, shown(each.truth), shown(each.prediction), figure(each.prediction - each.truth)]
+            for each, name in zip(report.worst, names, strict=True)
         ]
-        head, sentence = ["row", "truth", "prediction", "error"], "Look at them for slips and for what it cannot see."
+        head, sentence = ["truth", "prediction", "error"], "Look at them for slips and for what it cannot see."
     else:
         sure = report.worst[0].probability is not None
         rows = [
-            [str(each.row), cell(each.truth), cell(each.prediction), percent(each.probability) if sure else ""]
-            for each in report.worst
+            [str(each.row), name, cell(each.truth), cell(each.prediction), percent(each.probability) if sure else ""]
+            for each, name in zip(report.worst, names, strict=True)
         ]
-        head = ["row", "truth", "prediction", "probability"]
+        head = ["truth", "prediction", "probability"]
         sentence = "Look at them for wrong labels and for what it cannot see."
-    return f"<h2>{worst_title(report)}</h2>" + _paragraph(sentence) + _table(rows, head, (0, 3))
+    return f"<h2>{worst_title(report)}</h2>" + _paragraph(sentence) + _table(rows, ["row", "name", *head], (0, 4))
+
+
+def _filters(report: "Report") -> str:
+    return gallery_html.filters(report.gallery) if report.gallery else ""
 
 
 def _history(report: "Report") -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MAX_LABELS = 12
 MAX_WORST = 5
 MAX_CELL = 28
+MAX_NAME = 40
 WIDTH = 98
 ARROWS = {"higher": "higher is better", "lower": "lower is better"}
 
@@ -70,6 +71,12 @@ def cell(value: Any) -> str:
     return content if len(content) <= MAX_CELL else content[: MAX_CELL - 1] + "…"
 
 
+def ending(name: str) -> str:
+    """Return a name, such as a file's, for a cell of a table: of a long one the end, which tells files apart."""
+    content = shown(name)
+    return content if len(content) <= MAX_NAME else "…" + content[1 - MAX_NAME :]
+
+
 def percent(share: float | None) -> str:
     """Return a share for a table; a dash where there is none."""
     return "–" if share is None else f"{share:.0%}"
@@ -113,13 +120,15 @@ def _labels(report: "Report") -> list[str]:
 def _worst(report: "Report") -> list[str]:
     if not report.worst:
         return []
-    rows = [
-        [str(each.row), cell(each.truth), cell(each.prediction), percent(each.probability)]
-        for each in report.worst[:MAX_WORST]
-    ]
-    head = ["row", "truth", "prediction", "probability"]
-    n_shown = 4 if report.worst[0].probability is not None else 3
-    return [worst_title(report), *table([row[:n_shown] for row in rows], head[:n_shown])]
+    columns = {
+        "row": [str(each.row) for each in report.worst],
+        "name": [ending(each.name) for each in report.worst if each.name is not None],
+        "truth": [cell(each.truth) for each in report.worst],
+        "prediction": [cell(each.prediction) for each in report.worst],
+        "probability": [percent(each.probability) for each in report.worst if each.probability is not None],
+    }
+    used = {name: values[:MAX_WORST] for name, values in columns.items() if values}
+    return [worst_title(report), *table([list(row) for row in zip(*used.values(), strict=True)], list(used))]
 
 
 def worst_title(report: "Report") -> str:

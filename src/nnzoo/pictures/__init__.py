@@ -1,4 +1,4 @@
-"""Pictures as Matplotlib figures, and as SVG that can be read on a light and on a dark page.
+"""Pictures that can be read on a light and on a dark page: figures as SVG, and sheets of images as HTML.
 
 Nothing here touches pyplot, its open figures or its settings.
 """

@@ -1,7 +1,7 @@
 """From rows as they were read to a table of predictions: parse, encode, run the network, name the columns."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +11,8 @@ import polars as pl
 from nnzoo.data.kinds import Column, parse
 from nnzoo.data.rawtable import Reject, Table
 from nnzoo.data.recipe import Recipe
-from nnzoo.data.target import SEPARATOR
+from nnzoo.data.tables import read_chunks
+from nnzoo.data.target import SEPARATOR, Target
 from nnzoo.errors import DataError, listing, quote
 
 ROW, PREDICTION, NOTE = "row", "prediction", "note"
@@ -66,6 +67,10 @@ class Decoder:
     n_rejected: int = 0
     extra: tuple[str, ...] = ()
 
+    def read(self, source: object) -> Iterator[Table]:
+        """Yield the rows of a source in chunks."""
+        return read_chunks(source, on_bad_row=self.on_bad_row)
+
     def decode(self, table: Table) -> pl.DataFrame:
         """Return the predictions of a chunk: the id column or "row", "prediction", "probability_<label>", "note"."""
         index, frame, rejects = self._parse(table)
@@ -73,7 +78,7 @@ class Decoder:
         encoded = self.recipe.encode(frame, origin=table.origin, rows=rows, strict=self.strict)
         self._count(encoded.counts)
         columns: dict[str, Any] = {self._key: self._keys(table, index)}
-        columns |= self._predictions(encoded.X)
+        columns |= predicted_columns(self.network, encoded.X, self.recipe.target, self.classes)
         out = pl.DataFrame(columns | {NOTE: encoded.notes}, schema_overrides={NOTE: pl.String})
         rejects = [*table.rejects, *rejects]
         self.n_rows += len(rows) + len(rejects)
@@ -123,19 +128,6 @@ class Decoder:
         frame = parse(table.frame[kept], wanted, origin=table.origin, rows=table.rows[kept], coerce=self.coerce).frame
         return kept, frame, [Reject(int(table.rows[place]), None, reason) for place, reason in bad.items()]
 
-    def _predictions(self, X: np.ndarray) -> dict[str, Any]:
-        target = self.recipe.target
-        several = target is not None and target.labels == "several"
-        if len(X) == 0:
-            empty = pl.Series([], dtype=pl.Float64)
-            return {PREDICTION: empty} | {f"probability_{label}": empty for label in self.classes}
-        prediction, probability = self.network.predict_rows(X)
-        words = _join_labels(prediction, self.classes) if several else prediction
-        columns = {PREDICTION: pl.Series(words.tolist())}
-        if probability is not None:
-            columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(self.classes)}
-        return columns
-
     def _with_rejects(self, out: pl.DataFrame, rows: np.ndarray, table: Table, rejects: list[Reject]) -> pl.DataFrame:
         """Put rows without a prediction in their places, with the reason as note."""
         numbers = [reject.row or 0 for reject in rejects]
@@ -159,6 +151,22 @@ class Decoder:
                     total[name] = list(dict.fromkeys([*total.get(name, ()), *value]))[:MAX_EXAMPLES]
                 else:
                     total[name] = total.get(name, 0) + value
+
+
+def predicted_columns(
+    network: Predicts, X: np.ndarray, target: Target | None, classes: Sequence[Any]
+) -> dict[str, Any]:
+    """Return the columns "prediction" and "probability_<label>" of some rows; without rows they are empty."""
+    several = target is not None and target.labels == "several"
+    if len(X) == 0:
+        empty = pl.Series([], dtype=pl.Float64)
+        return {PREDICTION: empty} | {f"probability_{label}": empty for label in classes}
+    prediction, probability = network.predict_rows(X)
+    words = _join_labels(prediction, classes) if several else prediction
+    columns: dict[str, Any] = {PREDICTION: pl.Series(words.tolist())}
+    if probability is not None:
+        columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(classes)}
+    return columns
 
 
 def _find_bad_rows(table: Table, wanted: Sequence[Column], index: np.ndarray, *, coerce: bool) -> dict[int, str]:

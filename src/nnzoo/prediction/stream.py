@@ -5,32 +5,43 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import polars as pl
 import pyarrow.parquet as pq
 
-from nnzoo.data.tables import read_chunks
 from nnzoo.errors import UsageError, quote
 from nnzoo.files import Pathish, atomic_write
-from nnzoo.prediction.decode import Decoder
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes text that starts so for a formula (CWE-1236)."""
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
-def predict_chunks(decoder: Decoder, source: object) -> Iterator[pl.DataFrame]:
+class Decodes(Protocol):
+    """What turns a source into predictions: a decoder of tables, or one of images."""
+
+    def read(self, source: object) -> Iterator[Any]:
+        """Yield the rows of a source in chunks."""
+        ...
+
+    def decode(self, table: Any) -> pl.DataFrame:
+        """Return the predictions of a chunk."""
+        ...
+
+
+def predict_chunks(decoder: Decodes, source: object) -> Iterator[pl.DataFrame]:
     """Yield the predictions of a source, chunk by chunk, in the order of its rows."""
-    for table in read_chunks(source, on_bad_row=decoder.on_bad_row):
+    for table in decoder.read(source):
         yield decoder.decode(table)
 
 
-def predict_to_file(decoder: Decoder, source: object, path: Pathish, *, raw: bool = False) -> None:
+def predict_to_file(decoder: Decodes, source: object, path: Pathish, *, raw: bool = False) -> None:
     """Write the predictions of a source to a file, replaced atomically once all rows are done.
 
     Parameters
     ----------
-    decoder : Decoder
+    decoder : Decodes
     source : path, frame, array, dict or list of dicts
     path : str or PathLike
         .csv, .tsv, .jsonl or .parquet.

@@ -102,7 +102,7 @@ class GradientTrainer:
         with torch.inference_mode():
             for start in range(0, len(batch), MEASURE_ROWS):
                 part = batch.take(slice(start, start + MEASURE_ROWS))
-                total += float(part.mean(self.row_loss(network(part.inputs), part.target))) * len(part)
+                total += float(self._loss(part, network)) * len(part)
         return total / len(batch)
 
     def weights(self) -> dict[str, Tensor]:
@@ -174,17 +174,15 @@ class GradientTrainer:
         total = 0.0
         for start in range(0, len(batch), size):
             part = batch if size >= len(batch) else batch.take(slice(start, start + size))
-            loss = self._loss(part) * (len(part) / len(batch))
+            loss = self._loss(part, self.network) * (len(part) / len(batch))
             loss.backward()
             total += loss.item()
         return total
 
-    def _loss(self, batch: Batch) -> Tensor:
-        if not self.arithmetic.autocast:
-            return batch.mean(self.row_loss(self.network(batch.inputs), batch.target))
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16):
-            scores = self.network(batch.inputs)
-        return batch.mean(self.row_loss(scores.float(), batch.target))
+    def _loss(self, batch: Batch, network: nn.Module) -> Tensor:
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.arithmetic.autocast):
+            scores = network(batch.inputs)
+        return batch.mean(self.row_loss(scores.float() if self.arithmetic.autocast else scores, batch.target))
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
