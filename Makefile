@@ -19,8 +19,16 @@ demo: .venv/.ready
 	@echo "\n== 5  predict, from the saved file alone"
 	$(BIN)/nnzoo predict $(OUT)/penguins.nnzoo penguins --out $(OUT)/predictions.csv
 	@head -n 4 $(OUT)/predictions.csv
-	@echo "\nThe report with pictures: $(OUT)/report.html"
-	@echo "Now your own table:  $(BIN)/nnzoo load your.csv --target your_column"
+	@echo "\nThe same five steps on images: 12,000 pieces of clothing (a part of Fashion-MNIST), a convolutional network"
+	$(BIN)/nnzoo load fashion-sample
+	$(BIN)/nnzoo build fashion-sample
+	$(BIN)/nnzoo train fashion-sample --out $(OUT)/fashion.nnzoo
+	$(BIN)/nnzoo evaluate $(OUT)/fashion.nnzoo fashion-sample --html $(OUT)/fashion.html
+	$(BIN)/nnzoo predict $(OUT)/fashion.nnzoo fashion-sample --out $(OUT)/fashion.csv
+	@head -n 4 $(OUT)/fashion.csv
+	@echo "\nThe reports with pictures: $(OUT)/report.html, and for the images $(OUT)/fashion.html"
+	@echo "Now your own table:   $(BIN)/nnzoo load your.csv --target your_column"
+	@echo "or your own images:   $(BIN)/nnzoo load folder/    (one sub-folder a class)"
 
 test: .venv/.tools
 	$(BIN)/python -m pytest

@@ -468,13 +468,20 @@ class Network(BaseEstimator):
             standard = learn_channels(train.X, train.weight, pixels=pixels)
         self.inputs_ = Inputs(train.kind, train.X.shape[1:], pixels, codes, standard)
         device = choose_device(own.get("device", "cpu"))
-        arithmetic = choose_arithmetic(own.get("precision", "float64"), train.X.shape[0], device, kind=train.kind)
+        n_rows, n_values = train.X.shape[0], train.X.shape[0] * self.inputs_.n_features
+        precision = own.get("precision", "float64")
+        arithmetic = choose_arithmetic(precision, n_rows, device, kind=train.kind, n_values=n_values)
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):
             self.network_ = self._bare_network(self.inputs_, self._sizes())
 
     def _start(self, train: Rows, target: Target, seed: int) -> None:
         """Size the network to the training rows and draw the first weights."""
+        if train.X.shape[0] == 1 and self.get_params(deep=False).get("normalization") == "batch":
+            raise DataError(
+                f"{type(self).__name__} needs at least 2 training rows for batch normalisation; got n_samples = 1.",
+                "Give more rows, or pass normalization=None.",
+            )
         self._size(train, target)
         device, n_rows = choose_device(self.get_params().get("device", "cpu")), train.X.shape[0]
         n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())

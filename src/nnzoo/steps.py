@@ -27,6 +27,7 @@ from nnzoo.data.target import Target
 from nnzoo.errors import DataError, UsageError, listing
 from nnzoo.estimator import Network
 from nnzoo.evaluation.baselines import run_baselines
+from nnzoo.evaluation.imagecolumns import EFFORT, image_columns
 from nnzoo.evaluation.report import Report, evaluate_predictions
 from nnzoo.files import Pathish
 from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
@@ -252,12 +253,14 @@ def evaluate(model: Model, data: Any) -> Report:
     several = recipe.target is not None and recipe.target.labels == "several"
     if same:
         X_train, y_train = encode_part(model, data.chosen(origin.part == TRAIN, "train"), data.origin)
+        as_table = image_columns if data.kind == "image" else np.asarray
         baselines = run_baselines(
             model.network.task,
-            X_train.reshape(len(X_train), -1),
+            as_table(X_train),
             y_train,
-            X.reshape(len(X), -1),
+            as_table(X),
             y,
+            effort=EFFORT if data.kind == "image" else 1.0,
             categorical_features=recipe.categorical_features,
             several_labels=several,
             seed=model.seed,
@@ -265,6 +268,8 @@ def evaluate(model: Model, data: Any) -> Report:
             target=data.target,
             columns={column.name: column.kind for column in recipe.columns},
         )
+        if data.kind == "image":
+            how += " The baselines see the images as means over squares of pixels, at most 14 along a side."
     else:
         how += " The baselines need the training rows, which this content does not hold."
     return evaluate_predictions(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nnzoo.model import Model
     from nnzoo.prediction.decode import Decoder
+    from nnzoo.prediction.images import ImageDecoder
 
 SHOWN_ROWS = 20
 MAX_CELL = 32
@@ -176,7 +177,7 @@ def _collect(chunks: Any, limit: int | None) -> "pl.DataFrame":
     return pl.concat(kept, how="vertical_relaxed")
 
 
-def _told(decoder: "Decoder", shown: "pl.DataFrame | None", out: Path | None) -> dict[str, Any]:
+def _told(decoder: "Decoder | ImageDecoder", shown: "pl.DataFrame | None", out: Path | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "rows": decoder.n_rows,
         "without_prediction": decoder.n_rejected,
@@ -203,6 +204,6 @@ def _cell(value: Any) -> str:
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
 
 
-def _count(decoder: "Decoder") -> str:
+def _count(decoder: "Decoder | ImageDecoder") -> str:
     without = f", {decoder.n_rejected:,} of them without a prediction" if decoder.n_rejected else ""
     return f"{decoder.n_rows:,} row{'s' * (decoder.n_rows != 1)}{without}"

@@ -65,8 +65,8 @@ def load(
     source : path, frame, array, (X, y), dict or list of dicts
         A table: what ``read_table`` reads. Images: a folder with one sub-folder a class (below train, valid and test
         folders, if there are such), a table with one column of image files, an array of 3 or 4 dimensions, an .npz
-        file, an IDX file or a folder of them. Or the name of a set: "penguins" and "fashion-sample" are bundled, "mnist",
-        "fashion-mnist" and "cifar-10" are looked for on this machine, then downloaded.
+        file, an IDX file or a folder of them. Or the name of a set: "penguins" and "fashion-sample" are bundled;
+        "mnist", "fashion-mnist" and "cifar-10" are looked for on this machine, then downloaded.
     target : str, or array of shape (n_rows,) or (n_rows, n_labels), optional
         The column to predict, or its values for every row of the source.
     kind : "table" or "image", optional

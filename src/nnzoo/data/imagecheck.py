@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from nnzoo.data.borders import border_values, full_range
+from nnzoo.data.borders import border_range, flat, full_range, value_range
 from nnzoo.data.checkup import FEW_ROWS, Finding, check_classes, check_label_sets, check_parts, counted
 from nnzoo.data.imagecopies import Copies, Digests
 from nnzoo.data.pixelrule import PixelRule, is_grey
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.splits import TEST, TRAIN
+from nnzoo.data.target import SEPARATOR
 from nnzoo.errors import listing, quote
 
 MUCH_LARGER = 4
 MUCH_SMALLER = 2
 OTHER_SHAPE = 2
-BLANK = 8 / 255
+BLANK = 0.03
 DARK, LIGHT = 64, 191
 FEW_OF_A_GROUND = 0.01
 
@@ -177,22 +178,26 @@ def _shapes(context: _Context) -> Iterator[Finding]:
 
 
 def _colours(context: _Context) -> Iterator[Finding]:
-    odd = context.grey if context.rule.channels == 3 else ~context.grey
-    n_odd = int(odd.sum())
-    if 0 < n_odd < len(context):
-        what, fate = ("grey", "among colour images") if context.rule.channels == 3 else ("in colour", "and become grey")
-        message = f"{_of(n_odd, context)} {_are(n_odd)} {what} {fate}; the first is {context.first_of(odd)}."
-        yield Finding("note", "grey and colour", None, message, "")
+    n_grey = int(context.grey.sum())
+    n_colour = len(context) - n_grey
+    if not n_grey or not n_colour:
+        return
+    if context.rule.channels == 1:
+        odd, n_odd, message = ~context.grey, n_colour, "in colour and will be seen in grey"
+    elif n_grey <= n_colour:
+        odd, n_odd, message = context.grey, n_grey, "grey among images in colour"
+    else:
+        odd, n_odd, message = ~context.grey, n_colour, "in colour, so the grey ones are seen as colour images too"
+    message = f"{_of(n_odd, context)} {_are(n_odd)} {message}; the first is {context.first_of(odd)}."
+    yield Finding("note", "grey and colour", None, message, "")
 
 
 def _blank(context: _Context) -> Iterator[Finding]:
-    values = context.images.reshape(len(context), -1)
-    high, low = values.max(axis=1).astype(np.float64), values.min(axis=1)
-    blank = high - low <= BLANK * full_range(context.images)
+    blank = flat(*value_range(context.images), BLANK * full_range(context.images))
     n_blank = int(blank.sum())
     if n_blank:
         message = (
-            f"{_of(n_blank, context)} {_are(n_blank)} blank: no two pixels differ by more than 3 % of the full range; "
+            f"{_of(n_blank, context)} {_are(n_blank)} blank: no two pixels differ by more than {100 * BLANK:.0f} % of the full range; "
             f"the first is {context.first_of(blank)}."
         )
         yield Finding("warning", "blank images", None, message, "Look at them, and remove what shows nothing.")
@@ -206,8 +211,14 @@ def _copies(context: _Context) -> Iterator[Finding]:
     copies = Copies(context.digests, context.image)
     yield from copies.across_parts(context.part)
     if context.labels is not None:
-        yield from copies.contradictions(context.labels)
+        yield from copies.contradictions(_sorted_sets(context.labels) if context.several_labels else context.labels)
     yield from copies.repeats()
+
+
+def _sorted_sets(sets: pl.Series) -> pl.Series:
+    """Return label sets such that equal sets are equal texts."""
+    labels = sets.str.split(SEPARATOR).list.eval(pl.element().str.strip_chars())
+    return labels.list.sort().list.join(SEPARATOR)
 
 
 def _given_away(context: _Context) -> Iterator[Finding]:
@@ -234,7 +245,7 @@ def _given_away(context: _Context) -> Iterator[Finding]:
 def _grounds(context: _Context) -> Iterator[Finding]:
     if context.images.dtype != np.uint8:
         return
-    low, high = border_values(context.images, 1)
+    low, high = border_range(context.images, 1)
     dark, light = high.max(axis=1) < DARK, low.min(axis=1) > LIGHT
     n_dark, n_light = int(dark.sum()), int(light.sum())
     if min(n_dark, n_light) >= max(FEW_ROWS, FEW_OF_A_GROUND * len(context)):

@@ -65,9 +65,9 @@ class Copies:
         second = int(unlike.argmax())
         first = int(self.earlier[second])
         message = (
-            f"{counted(int(np.isin(self.contents, contents).sum()), 'image')} in {counted(len(contents), 'group')} of "
-            f"exact copies have different labels in one group; the first: {self.image(first)} is {quote(said[first])}, "
-            f"but {self.image(second)} is {quote(said[second])}."
+            f"Exact copies have different labels: {int(np.isin(self.contents, contents).sum()):,} images in "
+            f"{counted(len(contents), 'group')}; {self.image(first)} is {quote(said[first])}, but "
+            f"{self.image(second)} is {quote(said[second])}."
         )
         yield Finding("warning", "labels contradict", labels.name, message, "Keep one label for each image.")
 

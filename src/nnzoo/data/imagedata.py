@@ -35,8 +35,8 @@ def read_source(source: Any, kind: str | None, *, on_bad_row: str = "error", nee
     Parameters
     ----------
     source : path, array, (X, y), frame, dict, list
-        Images: a folder, a photo or a list of paths, an IDX file or a folder of them, an .npz or .npy file, an array of 3
-        or 4 dimensions, or a file that holds a table with one column of image paths. All else is a table.
+        Images: a folder, a photo or a list of paths, an IDX file or a folder of them, an .npz or .npy file, an array of
+        3 or 4 dimensions, or a file that holds a table with one column of image paths. All else is a table.
     kind : None, "image" or "table"
         What the caller says.
     on_bad_row : "error" or "skip"
@@ -66,8 +66,8 @@ def read_source(source: Any, kind: str | None, *, on_bad_row: str = "error", nee
         return read_image_table(table, column, Path(source).parent if in_file else Path())
     if kind == "image":
         raise DataError(
-            f"{table.origin} needs images: a folder, an array of 3 or 4 dimensions, an .npz or IDX file, or a table with "
-            f"one column of image files; got the columns {listing(table.frame.columns)}.",
+            f"{table.origin} needs images: a folder, an array of 3 or 4 dimensions, an .npz or IDX file, or a table "
+            f"with one column of image files; got the columns {listing(table.frame.columns)}.",
             "Leave kind out to read it as a table.",
         )
     return table

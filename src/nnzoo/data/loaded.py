@@ -114,7 +114,7 @@ class Data:
 
     @property
     def kind(self) -> str:
-        """ "table" or "image"."""
+        """Kind of the data: "table" or "image"."""
         return "table" if self.images is None else "image"
 
     @property

@@ -121,8 +121,9 @@ def complete_split(part: np.ndarray, *, strata: Values | None, seed: int, share:
     train = np.flatnonzero(part == TRAIN)
     classes = None if strata is None else pl.Series(strata)[train]
     # a share too small to be seen fills the part that is there already
-    shares = tuple(share if number in missing else 1e-9 for number in (VALID, TEST))
-    found = split(len(train), strata=classes, seed=seed, shares=(1 - sum(shares), *shares)).part
+    to_valid, to_test = (share if number in missing else 1e-9 for number in (VALID, TEST))
+    shares = (1 - to_valid - to_test, to_valid, to_test)
+    found = split(len(train), strata=classes, seed=seed, shares=shares).part
     for number in missing:
         made[train[found == number]] = number
     names = " and ".join(PART_NAMES[number] for number in missing)

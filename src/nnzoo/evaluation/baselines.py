@@ -73,6 +73,7 @@ def run_baselines(
     several_labels: bool = False,
     seed: int = 0,
     max_rows: int = MAX_ROWS,
+    effort: float = 1.0,
     source: object = None,
     target: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -97,6 +98,8 @@ def run_baselines(
     seed : int, default 0
     max_rows : int, default 200_000
         Training rows of the linear model.
+    effort : float, default 1
+        Share of the usual work that may be done, before rows are left out.
     source, target, columns
         For ``Baseline.code``; see ``code_lines``.
 
@@ -123,7 +126,7 @@ def run_baselines(
     found = []
     for name in names:
         start = time.monotonic()
-        job = Job(name, task, X_train, X_test, sorted(categorical_features), 1, seed, max_rows)
+        job = Job(name, task, X_train, X_test, sorted(categorical_features), 1, seed, max_rows, effort)
         prediction, probability, classes, note = predict(job, y_train)
         seconds = time.monotonic() - start
         metrics = score(task, y_test, prediction, probability, classes, several_labels=several_labels, seed=seed)

@@ -41,6 +41,8 @@ class Job:
     seed : int
     max_rows : int
         Training rows of the linear model.
+    effort : float
+        Share of the usual work that may be done.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Job:
     n_outputs: int
     seed: int
     max_rows: int
+    effort: float = 1.0
 
 
 def fit_predict(job: Job, y: np.ndarray, n_classes: int = 0) -> tuple[np.ndarray, str]:
@@ -142,9 +145,9 @@ def _thin(job: Job, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     n_rows, n_columns = job.X.shape
     limit = float(n_rows)
     if job.name == "linear":
-        limit = min(job.max_rows, max(MIN_ROWS_KEPT, MAX_WORK_LINEAR / (n_columns * job.n_outputs)))
+        limit = min(job.max_rows, max(MIN_ROWS_KEPT, job.effort * MAX_WORK_LINEAR / (n_columns * job.n_outputs)))
     elif job.name == "boosted trees":
-        limit = max(MIN_ROWS_KEPT, MAX_WORK_TREES / (n_columns * job.n_outputs * _rounds(job)))
+        limit = max(MIN_ROWS_KEPT, job.effort * MAX_WORK_TREES / (n_columns * job.n_outputs * _rounds(job)))
     if n_rows <= limit:
         return job.X, y, ""
     kept = np.sort(np.random.default_rng(job.seed).choice(n_rows, int(limit), replace=False))

@@ -148,9 +148,9 @@ def _width(body: nn.Module, shape: tuple[int, ...]) -> int:
             "Build the module for such rows; images come as (n, channels, height, width).",
         ) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != 2:
-        shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
+        came = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
         raise ParameterError(
-            f"OwnBody: body needs to give features of shape (n, n_out); for 2 rows it gave {shape}.",
+            f"OwnBody: body needs to give features of shape (n, n_out); for 2 rows it gave {came}.",
             "Flatten what it returns.",
         )
     return features.shape[1]

@@ -1,0 +1,95 @@
+"""Twins of scikit-learn's checks: every check runs on rows that reach the network as images, grey and in colour.
+
+The twin of a network folds each row (d,) of a check into an image of d pixels before the network sees it; what is no
+two-dimensional array of numbers reaches the network as it came. A check that skips itself has not run.
+"""
+
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from nnzoo import DeepConvolutionalNetwork
+
+N_CHECKS = {"GreyTwin": 60, "ColourTwin": 60, "SignalTwin": 60}
+"""How many checks run and pass at the least."""
+
+NO_EQUIVALENCE = "batch normalisation and dropout see a row of weight 2 once, two rows twice"
+EXPECTED = {"check_sample_weight_equivalence_on_dense_data": NO_EQUIVALENCE}
+
+
+def folded(X, shape):
+    """Return a plain array of numbers with each row folded into an image; all else as it came."""
+    if type(X) is list or type(X).__name__ == "_NotAnArray":
+        X = np.asarray(X)
+    if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "biuf" and X.shape[0] and X.shape[1]:
+        return X.reshape(len(X), *shape(X.shape[1]))
+    return X
+
+
+class GreyTwin(DeepConvolutionalNetwork):
+    """Rows as grey images of one column."""
+
+    shape = staticmethod(lambda d: (d, 1))
+
+    def _read(self, X, *, reset, **target):
+        X = folded(X, lambda d: (d,))
+        if isinstance(X, np.ndarray) and X.ndim == 2 and not reset and hasattr(self, "n_features_in_"):
+            d = self.n_features_in_
+            if X.shape[1] != d:
+                raise ValueError(
+                    f"X has {X.shape[1]} features, but {type(self).__name__} is expecting {d} features as input"
+                )
+        return super()._read(folded(X, self.shape), reset=reset, **target)
+
+
+class ColourTwin(GreyTwin):
+    """Rows as images of one row of pixels and one channel."""
+
+    shape = staticmethod(lambda d: (1, d, 1))
+
+
+class SignalTwin(GreyTwin):
+    """Rows as they are: signals of one channel."""
+
+    shape = staticmethod(lambda d: (d,))
+
+
+def small(twin, task):
+    return twin(task=task)
+
+
+CHECKS = {
+    (twin.__name__, task): list(estimator_checks_generator(small(twin, task)))
+    for twin in (GreyTwin, ColourTwin, SignalTwin)
+    for task in ("classification", "regression")
+}
+
+
+def name_of(check):
+    return getattr(check, "func", check).__name__
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=f"{name}-{task}-{name_of(check)}")
+        for (name, task), checks in CHECKS.items()
+        for estimator, check in checks
+    ],
+)
+def test_twin_of_a_check_passes_or_is_listed(estimator, check):
+    reason = EXPECTED.get(name_of(check))
+    try:
+        check(estimator)
+    except SkipTest as skipped:
+        assert reason, f"this check has not run and is not listed: {skipped}"
+    except AssertionError:
+        if not reason:
+            raise
+
+
+@pytest.mark.parametrize(("key", "checks"), CHECKS.items(), ids=map("-".join, CHECKS))
+def test_so_many_checks_run(key, checks):
+    assert len(checks) >= N_CHECKS[key[0]]
