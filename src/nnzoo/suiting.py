@@ -13,7 +13,7 @@ SMALL_TABLE = {"learning_rate": 3e-4, "n_epochs": 1000, "patience": 50}
 """Below so many training rows a network takes many small steps, so that the validation rows see where it is best."""
 IMAGES_SHOWN = 486_000
 """How many images training looks at in all: 9 epochs of 54,000, more epochs of fewer."""
-MIN_EPOCHS, MAX_EPOCHS = 9, 30
+MIN_EPOCHS, MAX_EPOCHS = 9, 20
 SMALLEST_BATCH, LARGEST_BATCH, STEPS_PER_EPOCH = 32, 256, 30
 IMAGES = {"schedule": "one_cycle", "optimizer": "adam"}
 DENSE_ON_IMAGES = {"hidden_layer_sizes": (512, 256), "dropout": 0.2, "learning_rate": 3e-3}

@@ -65,13 +65,12 @@ def test_clean_images_have_no_finding():
 
 def test_warnings_stand_before_notes():
     images = digits()
-    images[1] = images[0]
     images[2] = 7
-    assert [finding.level for finding in check(images)] == ["warning", "warning", "note"]
+    assert [finding.topic for finding in check(images, heights=np.full(N, 9))] == ["blank images", "sizes"]
 
 
 def test_B1_images_left_out_are_a_warning_with_their_number_and_the_first():
-    rejects = [Reject(None, None, "is cut off", "cats/\x07a.png"), Reject(None, None, "is empty", "b.png")]
+    rejects = [Reject(3, None, "is cut off", "cats/\x07a.png"), Reject(None, None, "is empty", "b.png")]
     finding = only(check(rejects=rejects), "images left out")
     assert finding.level == "warning"
     assert finding.message == '2 images left out; the first, "cats/\\x07a.png", is cut off.'
@@ -277,6 +276,14 @@ def test_images_of_quite_another_shape_are_padded(height, width):
     )
 
 
+def test_shape_is_compared_with_that_of_the_rule():
+    images = np.concatenate([digits(), digits()], axis=2)
+    assert check(images, heights=np.full(N, 7), widths=np.full(N, 14))[0].topic == "sizes"
+    assert "padding" not in topics(check(images, heights=np.full(N, 7), widths=np.full(N, 14)))
+    assert "padding" in topics(check(images, heights=np.full(N, 8), widths=np.full(N, 8)))
+    assert "padding" in topics(check(images, heights=np.full(N, 8), widths=np.full(N, 32)))
+
+
 @pytest.mark.parametrize(
     ("channels", "modes", "message"),
     [
@@ -332,8 +339,14 @@ def test_A19_size_or_colour_that_tells_the_class_is_a_warning(changes, message):
 
 def test_A19_size_that_one_image_breaks_tells_no_class():
     heights = np.array(by_class(9, 8))
-    heights[0] = 8
+    heights[2] = 8
     assert "target given away" not in topics(check(labels=pl.Series("kind", by_class("a", "b")), heights=heights))
+
+
+def test_A19_sizes_in_the_held_parts_do_not_hide_what_training_images_give_away():
+    heights = np.array(by_class(9, 8))
+    heights[parts() == TEST] = 8
+    assert "target given away" in topics(check(labels=pl.Series("kind", by_class("a", "b")), heights=heights))
 
 
 def test_A19_few_images_are_no_evidence():
@@ -354,6 +367,16 @@ def test_dark_and_light_borders_together_are_a_note():
         "188 images have a dark border and 12 a light one; the first are image 1 and image 31.",
         "If some are negatives of the others, invert them.",
     )
+
+
+def test_border_of_a_strong_colour_is_neither_dark_nor_light():
+    images = np.repeat(np.pad(digits(), ((0, 0), (1, 1), (1, 1)))[..., None], 3, axis=3)
+    images[30:60] = 255 - images[30:60]
+    assert topics(check(images)) == ["dark and light"]
+    dark, light = images.copy(), images.copy()
+    dark[60:, 0, :, 0] = dark[:30, 0, :, 0] = 200
+    light[30:60, 0, :, 0] = 20
+    assert check(dark) == check(light) == []
 
 
 def test_few_light_borders_or_borders_of_floats_are_no_finding():

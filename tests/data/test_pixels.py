@@ -1,6 +1,7 @@
 """One image as pixels: which content is taken, what each kind of image becomes, how it is brought to size."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, JpegImagePlugin
 
 from nnzoo.data.imagecontent import orientation
 from nnzoo.data.pixelrule import PixelRule
@@ -193,6 +194,7 @@ def test_B4_the_orientation_of_a_png_may_follow_its_pixels():
         (b"", 1),
         (b"nothing of the sort", 1),
     ],
+    ids=["little", "big", "prefixed", "zero", "nine", "long", "cut-entry", "cut-start", "empty", "other"],
 )
 def test_an_orientation_that_cannot_be_read_is_upright(data, value):
     assert orientation(data) == value
@@ -229,14 +231,15 @@ def test_a_ratio_within_2_percent_is_stretched():
     found = fit_pixels(values, rule(50, 50, 1))[..., 0]
     assert found[:, :20].max() == 0
     assert found[:, 30:].min() == 200
-    padded = fit_pixels(values[:, :97], rule(50, 50, 1))[..., 0]
-    np.testing.assert_array_equal(padded[:, 0], padded[:, -1])
+    padded = fit_pixels(values[:, :98], rule(50, 50, 1))[..., 0]
+    assert padded[:, -2].min() == 200
+    assert padded[:, -1].max() < 200
 
 
 def test_another_ratio_is_kept_and_the_rest_filled_with_the_median_colour_of_the_border():
     values = np.full((10, 20, 3), (10, 20, 30), dtype=np.uint8)
     values[3:7, 6:14] = 250
-    values[0, :4] = 0
+    values[0, :4] = 255
     found = fit_pixels(values, rule(20, 20))
     np.testing.assert_array_equal(found[5:15], values)
     np.testing.assert_array_equal(found[:5], np.full((5, 20, 3), (10, 20, 30)))
@@ -268,14 +271,20 @@ def test_a_large_jpeg_unpacked_smaller_differs_little_from_one_unpacked_whole():
     assert np.abs(small - fit_pixels(whole, rule(30, 40, 1)).astype(int)).max() <= 4
 
 
-def test_a_turned_jpeg_is_unpacked_large_enough():
+def test_a_turned_jpeg_is_unpacked_for_its_turned_size(monkeypatch):
     data = Image.Exif()
     data[0x0112] = 6
-    values = np.zeros((800, 100), dtype=np.uint8)
-    values[::2] = 255
-    lying = saved(Image.fromarray(values), "JPEG", quality=95, exif=data)
-    found = pixels_of(lying, 100, 800, 1)[..., 0].astype(int)
-    assert np.abs(np.diff(found, axis=1)).mean() > 200
+    wanted, draft = [], JpegImagePlugin.JpegImageFile.draft
+
+    def noted(image, mode, size):
+        wanted.append(size)
+        return draft(image, mode, size)
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "draft", noted)
+    image = Image.new("RGB", (400, 800), RED)
+    assert pixels_of(saved(image, "JPEG", exif=data), 20, 40).shape == (20, 40, 3)
+    assert pixels_of(saved(image, "JPEG"), 40, 20).shape == (40, 20, 3)
+    assert wanted == [(40, 80), (40, 80)]
 
 
 # Arrays.
@@ -427,10 +436,13 @@ def test_B2_pillow_warns_of_nothing_that_is_refused_anyway():
 
 def test_a_warning_of_pillow_is_kept_from_the_reader_and_the_filters_are_put_back():
     frames = chunk(b"acTL", struct.pack(">II", 0, 0))  # an animation of 0 frames, of which Pillow warns
-    before = list(warnings.filters)
-    with quiet():
-        assert pixels_of(png(1, 1, body=b"\0\x09", before=frames), 1, 1, 1).ravel().tolist() == [9]
-    assert list(warnings.filters) == before
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        with quiet():
+            assert pixels_of(png(1, 1, body=b"\0\x09", before=frames), 1, 1, 1).ravel().tolist() == [9]
+        assert list(warnings.filters) == before
+    assert shown == []
 
 
 def test_B2_a_png_whose_notes_unpack_to_much_is_refused():
@@ -463,7 +475,6 @@ def test_an_image_without_pixels_is_bad():
         (b"SIMPLE  =                    T / conforms", "FITS"),
         (b"404: Not Found\n", "text"),
         ("naïve".encode(), "text"),
-        (b"BM", "damaged or cut off"),
         (b"II*\0\x08\0\0\0", "TIFF"),
         (b"MM\0*\0\0\0\x08", "TIFF"),
         (b"8BPS\0\1", "Photoshop"),
@@ -477,14 +488,11 @@ def test_an_image_without_pixels_is_bad():
         (b"\x1f\x8b\x08\0", "gzip"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS instead of the file"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_B3_the_content_decides_and_what_else_it_is_is_said(content, name):
-    with pytest.raises(BadImage) as caught:
+    with pytest.raises(BadImage, match=f"^is {re.escape(name)}, not one of PNG, JPEG, BMP, GIF, WEBP$"):
         header_of(content)
-    if content == b"BM":
-        assert caught.value.reason.startswith(("is cut off", "is damaged"))
-    else:
-        assert caught.value.reason == f"is {name}, not one of PNG, JPEG, BMP, GIF, WEBP"
 
 
 @pytest.mark.parametrize(

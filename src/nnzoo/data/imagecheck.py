@@ -197,8 +197,8 @@ def _blank(context: _Context) -> Iterator[Finding]:
     n_blank = int(blank.sum())
     if n_blank:
         message = (
-            f"{_of(n_blank, context)} {_are(n_blank)} blank: no two pixels differ by more than {100 * BLANK:.0f} % of the full range; "
-            f"the first is {context.first_of(blank)}."
+            f"{_of(n_blank, context)} {_are(n_blank)} blank: no two pixels differ by more than "
+            f"{100 * BLANK:.0f} % of the full range; the first is {context.first_of(blank)}."
         )
         yield Finding("warning", "blank images", None, message, "Look at them, and remove what shows nothing.")
 
