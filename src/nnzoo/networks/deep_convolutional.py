@@ -28,7 +28,15 @@ from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.errors import ParameterError
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
-from nnzoo.networks.parts import ACTIVATIONS, DENSE_RANGES, choose_init, dense_layer, initialize, layer_widths
+from nnzoo.networks.parts import (
+    ACTIVATIONS,
+    DENSE_RANGES,
+    Dropout,
+    choose_init,
+    dense_layer,
+    initialize,
+    layer_widths,
+)
 
 PADDINGS = ("same", "valid", "full", "circular")
 POOLS = ("max", "average")
@@ -226,7 +234,7 @@ class DeepConvolutionalBody(nn.Module):
             )
         )
         if dropout and not is_dense:
-            self.dense.append(nn.Dropout(dropout))
+            self.dense.append(Dropout(dropout))
         self.n_out = int(hidden_layer_sizes[-1]) if is_dense else self.n_features
 
     def forward(self, x: Tensor) -> Tensor:

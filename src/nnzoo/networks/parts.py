@@ -77,8 +77,35 @@ def dense_layer(
         parts.append(nn.LayerNorm(n_out))
     parts.append(ACTIVATIONS[activation]())
     if dropout:
-        parts.append(nn.Dropout(dropout))
+        parts.append(Dropout(dropout))
     return nn.Sequential(*parts)
+
+
+class Dropout(nn.Module):
+    """Set a share p of the values to zero in training and divide the others by 1 - p (Srivastava et al. 2014).
+
+    The law of ``torch.nn.Dropout`` with p rounded to 1/65,536. On the CPU torch draws one number for each value, which
+    took a third of a training step of 784-512-256-10; here one draw of 64 bits decides on four values.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x, of any shape, with values dropped while training."""
+        if not self.training or not self.p:
+            return x
+        if x.device.type != "cpu":
+            return nn.functional.dropout(x, self.p)
+        dropped = round(self.p * 2**16)
+        bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(-(2**63), None)
+        keep = bits.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
+        return x * keep.to(x.dtype).mul_(2**16 / (2**16 - dropped))
+
+    def extra_repr(self) -> str:
+        """Name the share, as torch's layers do."""
+        return f"p={self.p}"
 
 
 def embedding_width(n_codes: int) -> int:
