@@ -15,7 +15,11 @@ _WHERE = {
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
+    "nnzoo.networks.gru": ("GRU",),
+    "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),
+    "nnzoo.networks.recurrent": ("RNN",),
+    "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (
         "CheckpointError",

@@ -34,9 +34,11 @@ from nnzoo.engine.device import (
 )
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.engine.scaling import Standardizer
+from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
 from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
+from nnzoo.ragged import Ragged
 from nnzoo.targets import Target, read_target
 from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
 from nnzoo.training.loop import Loop, LoopSettings, Run, Trainer
@@ -114,12 +116,26 @@ class FittedState:
 
 @dataclass(frozen=True)
 class Rows:
-    """Checked rows: their kind, X (n, *shape), y and weights (n,) or None."""
+    """Checked rows: their kind, X (n, *shape) or sequences, y of rows or of steps, and weights (n,) or None."""
 
     kind: str
-    X: np.ndarray
-    y: np.ndarray
+    X: Any
+    y: Any
     weight: np.ndarray | None
+
+    @property
+    def flat_y(self) -> np.ndarray:
+        """Return y; of sequences with a target for each step, those of all steps."""
+        if not isinstance(self.y, Ragged):
+            return self.y
+        return self.y.values[:, 0] if self.y.width == 1 else self.y.values
+
+    @property
+    def step_weight(self) -> np.ndarray | None:
+        """Return the weight of every step of sequences, else of every row."""
+        if self.weight is None or not isinstance(self.X, Ragged):
+            return self.weight
+        return np.repeat(self.weight, self.X.lengths)
 
 
 def _classifies(network: "Network") -> bool:
@@ -148,9 +164,11 @@ class Network(BaseEstimator):
         X: Any,
         y: Any = None,
         *,
+        lengths: Any = None,
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
+        lengths_val: Any = None,
         sample_weight_val: Any = None,
     ) -> Self:
         """Train the network from new weights.
@@ -161,9 +179,12 @@ class Network(BaseEstimator):
             Images (n_samples, height, width) or (n_samples, height, width, channels), bytes or numbers; sequences
             (n_samples, n_steps, n_features); for the networks that read them.
         y : array of shape (n_samples,), or (n_samples, n_outputs)
-            Labels, an indicator matrix of several labels a row, or values.
+            Labels, an indicator matrix of several labels a row, or values. Networks with memory may take one for every
+            step, or none: see ``output``.
+        lengths : array of shape (n_samples,), optional
+            Steps of each sequence in a padded X, for networks with memory.
         sample_weight : array of shape (n_samples,), optional
-        X_val, y_val, sample_weight_val : optional
+        X_val, y_val, lengths_val, sample_weight_val : optional
             Validation rows: the best weights are those with the lowest loss here, and ``early_stopping="auto"`` is on.
 
         Returns
@@ -176,8 +197,9 @@ class Network(BaseEstimator):
         KeyboardInterrupt
             After Ctrl-C, once the best weights so far are in place.
         """
-        validation = None if X_val is None else (X_val, y_val, sample_weight_val)
-        self.fit_run(Run(verbose=int(self.get_params()["verbose"])), X, y, sample_weight, validation)
+        validation = None if X_val is None else (self._cut_to(X_val, lengths_val), y_val, sample_weight_val)
+        run = Run(verbose=int(self.get_params()["verbose"]))
+        self.fit_run(run, self._cut_to(X, lengths), y, sample_weight, validation)
         if self.stopped_ == "interrupt":
             raise KeyboardInterrupt
         if self.stopped_ == "terminate":
@@ -191,7 +213,7 @@ class Network(BaseEstimator):
         check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
         rows = self._check_rows(X, y, sample_weight, reset=True)
         seed = self._draw_seed()
-        target = read_target(type(self).__name__, self.task, rows.y, rows.weight)
+        target = self._learn_target(rows)
         train, valid = self._choose_validation(rows, validation, target, seed)
         settings = self.loop_settings(train.X.shape[0], seed, with_validation=valid is not None)
         self._start(train, target, seed)
@@ -228,8 +250,8 @@ class Network(BaseEstimator):
             check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
         rows = self._check_rows(X, y, sample_weight, reset=first)
         if first:
-            seen, weight = (rows.y, rows.weight) if classes is None else (np.asarray(classes), None)
-            self._start(rows, read_target(type(self).__name__, self.task, seen, weight), self._draw_seed())
+            known = rows if classes is None else replace(rows, y=np.asarray(classes), weight=None)
+            self._start(rows, self._learn_target(known), self._draw_seed())
             self.history_, self.n_iter_, self.trainer_ = {}, 0, None
         if self.trainer_ is None:
             self.trainer_ = self.learn(self.network_, rows.X.shape[0], self.get_params()["n_epochs"])
@@ -378,6 +400,14 @@ class Network(BaseEstimator):
 
     # Inside
 
+    def _cut_to(self, X: Any, lengths: Any) -> Any:
+        """Return X without what stands behind the end of its sequences."""
+        if lengths is not None:
+            raise UsageError(
+                f"{type(self).__name__} reads rows of one length; got lengths.", "Use a network with memory."
+            )
+        return X
+
     def _draw_seed(self) -> int:
         state = self.get_params()["random_state"]
         return int(state) if isinstance(state, int | np.integer) else int(check_random_state(state).randint(2**31 - 1))
@@ -385,13 +415,15 @@ class Network(BaseEstimator):
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
         """Check rows as scikit-learn does, drop those of weight 0, and scale the weights to mean 1."""
         kind, X, y = self._read(X, reset=reset, y=y, multi_output=True, y_numeric=not _classifies(self))
-        y = np.asarray(y)
-        if _classifies(self) and y.ndim == 2 and y.shape[1] == 1:
+        y = y if isinstance(y, Ragged) else np.asarray(y)
+        if _classifies(self) and not isinstance(y, Ragged) and y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         class_weight = self.get_params().get("class_weight") if _classifies(self) else None
         if sample_weight is None and class_weight is None:
             return Rows(kind, X, y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if class_weight is not None and isinstance(y, Ragged):
+            raise UsageError(f"{type(self).__name__}: class_weight needs one label a row.", "Pass sample_weight.")
         if class_weight is not None:
             weight = weight * compute_sample_weight(class_weight, y)
         kept = weight > 0
@@ -433,6 +465,8 @@ class Network(BaseEstimator):
         if not (own["early_stopping"] is True or from_rows) or rows.X.shape[0] < 2:
             return rows, None
         strata = rows.y if target.head.kind in ("binary", "multiclass") else None
+        if isinstance(strata, Ragged):
+            strata = None
         if strata is not None and np.unique(strata, return_counts=True)[1].min() < 2:
             strata = None
         train, valid = train_test_split(
@@ -444,15 +478,15 @@ class Network(BaseEstimator):
         """Return a copy with the network that ``fit`` would train on such rows, its weights without memory."""
         copy: Any = clone(self)
         rows = copy._check_rows(X, y, None, reset=True)
-        copy._size(rows, read_target(type(self).__name__, self.task, rows.y, rows.weight))
+        copy._size(rows, copy._learn_target(rows))
         return copy
 
     def training_bytes(self, n_rows: int) -> int:
         """Return the memory for weights, gradients, the optimiser's state, the best weights and ``n_rows`` rows."""
         n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())
         number = Arithmetic.named(self.arithmetic_).dtype.itemsize
-        n_values = n_rows * self.inputs_.n_features
-        return COPIES_WHILE_TRAINING * n_weights * number + n_values * (1 if self.inputs_.pixels else number)
+        n_values = n_rows * self.n_values_per_row_
+        return COPIES_WHILE_TRAINING * n_weights * number + int(n_values * (1 if self.inputs_.pixels else number))
 
     def _size(self, train: Rows, target: Target) -> None:
         """Decide what follows from the training rows (scaling, shapes, arithmetic); the weights get no memory yet."""
@@ -460,20 +494,34 @@ class Network(BaseEstimator):
         self.target_ = target
         if target.classes is not None:
             self.classes_ = target.classes
-        codes = _count_codes(type(self).__name__, train.X, own.get("categorical_features"))
+        is_ragged = isinstance(train.X, Ragged)
+        columns = train.X.values if is_ragged else train.X
+        codes = _count_codes(type(self).__name__, columns, own.get("categorical_features"))
         pixels = train.X.dtype == np.uint8
-        if train.kind == "table":
-            standard = self.standardize(train.X, train.weight, codes)
+        if train.kind == "table" or is_ragged:
+            standard = self.standardize(columns, train.step_weight, codes)
         else:
             standard = learn_channels(train.X, train.weight, pixels=pixels)
-        self.inputs_ = Inputs(train.kind, train.X.shape[1:], pixels, codes, standard)
-        device = choose_device(own.get("device", "cpu"))
-        n_rows, n_values = train.X.shape[0], train.X.shape[0] * self.inputs_.n_features
+        self.inputs_ = Inputs(train.kind, self._row_shape(train.X), pixels, codes, standard)
+        device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
+        n_values = columns.shape[0] * int(np.prod(columns.shape[1:]))
+        self.n_values_per_row_ = n_values / n_rows
         precision = own.get("precision", "float64")
         arithmetic = choose_arithmetic(precision, n_rows, device, kind=train.kind, n_values=n_values)
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):
             self.network_ = self._bare_network(self.inputs_, self._sizes())
+
+    def _row_shape(self, X: Any) -> tuple[int, ...]:
+        """Return the shape of a row, or of a step of sequences of any length."""
+        return X.shape[1:]
+
+    def _learn_target(self, rows: Rows) -> Target:
+        return read_target(type(self).__name__, self.task, rows.flat_y, self._target_weight(rows))
+
+    @staticmethod
+    def _target_weight(rows: Rows) -> np.ndarray | None:
+        return rows.step_weight if isinstance(rows.y, Ragged) else rows.weight
 
     def _start(self, train: Rows, target: Target, seed: int) -> None:
         """Size the network to the training rows and draw the first weights."""
@@ -524,23 +572,27 @@ class Network(BaseEstimator):
         dtype = Arithmetic.named(sizes["arithmetic"]).dtype
         return ScoreNetwork(inputs.make_scaling(), body, int(body.n_out), n_scores).to(dtype)  # pyright: ignore[reportArgumentType]
 
-    def _to_inputs(self, X: np.ndarray) -> torch.Tensor:
+    def _to_inputs(self, X: Any) -> Any:
+        """Return rows as the network takes them, on its device: a tensor, or of sequences Steps."""
         weight = self.network_.head.weight
         names = getattr(self, "feature_names_in_", None)
         rows = X if self.inputs_.kind == "table" else self.inputs_.of_row(X, type(self).__name__)
+        if isinstance(rows, Ragged):
+            return self.inputs_.to_steps(rows, weight.dtype, names).to(weight.device)
         return self.inputs_.to_tensor(rows, weight.dtype, names).to(weight.device)
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
         dtype = self.network_.head.weight.dtype
-        target = torch.from_numpy(self.target_.code(rows.y)).to(self._device)
+        coded = torch.from_numpy(self.target_.code(rows.flat_y)).to(self._device)
+        coded = coded.to(dtype) if coded.is_floating_point() else coded
         return Batch(
             self._to_inputs(rows.X),
-            target.to(dtype) if target.is_floating_point() else target,
+            Steps.of(rows.y, coded) if isinstance(rows.y, Ragged) else coded,
             None if rows.weight is None else torch.from_numpy(rows.weight).to(self._device, dtype),
         )
 
-    def _check_inputs(self, X: Any) -> torch.Tensor:
+    def _check_inputs(self, X: Any) -> Any:
         check_is_fitted(self)
         return self._to_inputs(self._read(X, reset=False)[1])
 

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.engine.scaling import Standardizer
+from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError
+from nnzoo.ragged import Ragged
 
 KINDS = ("table", "image", "sequence")
 PIXEL_MAX = 255.0
@@ -34,7 +36,7 @@ class Inputs:
     ----------
     kind : "table", "image" or "sequence"
     shape : tuple of int
-        Of one row: (d,), (H, W, C) or (T, d).
+        Of one row: (d,), (H, W, C) or (T, d); of sequences of any length that of a step: (d,).
     pixels : bool
         The rows are bytes from 0 to 255.
     n_codes : dict of int to int
@@ -59,19 +61,22 @@ class Inputs:
         """How many means the standardisation has: columns of a table, channels of all else."""
         return self.shape[-1]
 
+    def to_steps(self, X: Ragged, dtype: torch.dtype, names: Sequence[str] | None = None) -> Steps:
+        """Return sequences with their steps standardised in the type given."""
+        return Steps.of(X, torch.from_numpy(self.standard.apply(X.values, _numpy_type(dtype), names)))
+
     def to_tensor(self, X: np.ndarray, dtype: torch.dtype, names: Sequence[str] | None = None) -> Tensor:
         """Return rows (n, *shape) as a tensor: bytes as they are, all else standardised in the type given."""
         if self.pixels:
             return torch.from_numpy(X if X.flags.writeable and X.flags.c_contiguous else X.copy())
-        numpy_type = np.float64 if dtype == torch.float64 else np.float32
         flat = X.reshape(-1, self.n_scaled)
-        return torch.from_numpy(self.standard.apply(flat, numpy_type, names).reshape(X.shape))
+        return torch.from_numpy(self.standard.apply(flat, _numpy_type(dtype), names).reshape(X.shape))
 
     def make_scaling(self) -> nn.Module:
         """Return what is left to be done to a batch of :meth:`to_tensor`."""
         return PixelScaling(self.standard) if self.pixels else nn.Identity()
 
-    def of_row(self, X: np.ndarray, owner: str) -> np.ndarray:
+    def of_row(self, X: Any, owner: str) -> Any:
         """Return rows in the type that was trained on; numbers that are whole and from 0 to 255 become bytes.
 
         Raises
@@ -79,6 +84,8 @@ class Inputs:
         DataError
             The rows have another shape, or are no bytes.
         """
+        if isinstance(X, Ragged):
+            return self._of_step(X, owner)
         if X.shape[1:] != self.shape:
             raise DataError(
                 f"{owner} was trained on rows of shape {self.shape}; X has rows of shape {X.shape[1:]}.",
@@ -91,6 +98,14 @@ class Inputs:
                 f"{owner} was trained on bytes from 0 to 255; X has other numbers.", "Pass X as numpy.uint8, 0 to 255."
             )
         return X.astype(np.uint8)
+
+    def _of_step(self, X: Ragged, owner: str) -> Ragged:
+        if X.width != self.n_scaled:
+            raise DataError(
+                f"X has {X.width} features, but {owner} is expecting {self.n_scaled} features as input, at each step.",
+                "Give every step the values that it had in training.",
+            )
+        return X
 
 
 class PixelScaling(nn.Module):
@@ -196,6 +211,10 @@ class Reading:
             f"{self.owner} needs X of shape {_MEANINGS[kind]}; got shape {shape}.",
             f"{', or pass '.join([hint, *others])}.",
         )
+
+
+def _numpy_type(dtype: torch.dtype) -> type[np.floating]:
+    return np.float64 if dtype == torch.float64 else np.float32
 
 
 def learn_channels(X: np.ndarray, weight: np.ndarray | None, *, pixels: bool, block_rows: int = 4096) -> Standardizer:

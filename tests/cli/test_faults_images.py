@@ -102,7 +102,7 @@ def test_B3_the_content_decides_and_not_the_ending(cli, photos):
 
 
 @pytest.mark.parametrize(
-    "name, what",
+    ("name", "what"),
     [
         ("bit.png", content(1, mode="1")),
         ("deep.png", content(40_000, mode="I;16")),

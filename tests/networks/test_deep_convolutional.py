@@ -27,7 +27,7 @@ from nnzoo.networks.deep_convolutional import (
     RandomShift,
     convolution_block,
 )
-from nnzoo.networks.parts import ACTIVATIONS
+from nnzoo.networks.parts import ACTIVATIONS, Dropout
 
 FLOAT = torch.float64
 
@@ -304,8 +304,8 @@ def test_without_dense_layers_the_features_are_means_of_the_maps_and_with_them_a
 @pytest.mark.parametrize(("sizes", "n_layers"), [((), 1), ((6, 5), 2)])
 def test_dropout_stands_before_the_last_layer_and_in_the_dense_layers(sizes, n_layers):
     net = body_of((8, 8, 1), (4,), hidden_layer_sizes=sizes, dropout=0.5, activation="sigmoid")
-    assert sum(isinstance(layer, nn.Dropout) for layer in net.dense.modules()) == n_layers
-    assert not any(isinstance(layer, nn.Dropout) for layer in net.features.modules())
+    assert sum(isinstance(layer, Dropout) for layer in net.dense.modules()) == n_layers
+    assert not any(isinstance(layer, Dropout) for layer in net.features.modules())
     x = torch.randn(50, 8, 8, 1, dtype=FLOAT)
     assert (net(x) != 0).all()
     assert 0.3 < (net.train()(x) == 0).double().mean() < 0.7

@@ -5,27 +5,35 @@ and no copy of a full batch.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nnzoo.engine.device import derive_seed
+from nnzoo.engine.steps import Steps
 
 BLOCK_ROWS = 256
 """Rows of one forward block; borders follow the row number alone, so no chunking of a file changes a bit."""
+BATCHES_SORTED = 32
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: inputs (n, ...), coded targets (n, ...) or None, and weights (n,) or None (all 1)."""
+    """Some rows: inputs (n, ...) or sequences, coded targets alike or None, and weights (n,) or None (all 1)."""
 
-    inputs: Tensor
-    target: Tensor | None = None
+    inputs: Tensor | Steps
+    target: Tensor | Steps | None = None
     weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """Return the steps of each row, of sequences."""
+        return self.inputs.lengths if isinstance(self.inputs, Steps) else None
 
     def take(self, index: Tensor | slice) -> "Batch":
         """Return the rows that the index names."""
@@ -34,6 +42,13 @@ class Batch:
             None if self.target is None else self.target[index],
             None if self.weight is None else self.weight[index],
         )
+
+    def pieces(self, n_rows: int, n_steps: int) -> Iterator["Batch"]:
+        """Yield the rows in order, at most ``n_rows`` at a time and, of sequences, about ``n_steps`` steps."""
+        if isinstance(self.inputs, Steps):
+            n_rows = max(min(n_rows, n_steps // max(self.inputs.longest, 1)), 1)
+        for start in range(0, len(self), n_rows):
+            yield self.take(slice(start, start + n_rows))
 
     def mean(self, row_loss: Tensor) -> Tensor:
         """Return the mean over the rows of weight times loss; weights have mean 1 over the whole set, not the batch."""
@@ -52,12 +67,28 @@ def count_batches(n_rows: int, batch_size: int) -> int:
     return n_batches - 1 if n_batches > 1 and n_rows % batch_size == 1 else n_batches
 
 
-def epoch_order(n_rows: int, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True) -> Tensor | None:
-    """Return the row order of an epoch, a pure function of (seed, epoch); None where one batch holds all rows."""
+def epoch_order(
+    n_rows: int, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True, lengths: Tensor | None = None
+) -> Tensor | None:
+    """Return the row order of an epoch, a pure function of (seed, epoch); None where one batch holds all rows.
+
+    With ``lengths``, sequences of similar length come into one batch, so that little padding is computed: the rows are
+    drawn at random in lots of 32 batches, sorted by length within their lot, and the batches of a lot come in random
+    order.
+    """
     if count_batches(n_rows, batch_size) == 1 or not shuffle:
         return None
     generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
-    return torch.randperm(n_rows, generator=generator)
+    order = torch.randperm(n_rows, generator=generator)
+    if lengths is None or bool((lengths == lengths[0]).all()):
+        return order
+    batches: list[Tensor] = []
+    for lot in order.split(BATCHES_SORTED * batch_size):
+        parts = list(lot[lengths[lot].argsort(stable=True)].split(batch_size))
+        n_full = sum(len(part) == batch_size for part in parts)
+        shuffled = torch.randperm(n_full, generator=generator).tolist()
+        batches += [*(parts[place] for place in shuffled), *parts[n_full:]]
+    return torch.cat(batches)
 
 
 def cut_batch(rows: Batch, order: Tensor | None, number: int, batch_size: int) -> Batch:

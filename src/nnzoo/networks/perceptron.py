@@ -142,7 +142,7 @@ class PerceptronTrainer:
         scores = np.asarray(X @ self.w.T) + self.b
         product = X @ X.T
         gram = (product.toarray() if sparse.issparse(product) else product) + 1.0
-        wanted = _class_numbers(batch) if self.kind == "multiclass" else batch.target.numpy()  # pyright: ignore[reportOptionalMemberAccess]
+        wanted = _as_array(batch.target)
         corrections = np.zeros_like(scores)
         if self.joint:
             _correct_jointly(scores, wanted, rate, gram, corrections)
@@ -181,9 +181,9 @@ class PerceptronTrainer:
             part = batch.take(slice(start, start + MEASURE_ROWS))
             scores = np.asarray(_matrix(part) @ w.T) + b
             if self.kind == "multiclass":
-                errors = scores.argmax(axis=1) != _class_numbers(part)
+                errors = scores.argmax(axis=1) != _as_array(part.target)
             else:
-                errors = np.any((scores > 0) != part.target.numpy().astype(bool), axis=1)  # pyright: ignore[reportOptionalMemberAccess]
+                errors = np.any((scores > 0) != _as_array(part.target).astype(bool), axis=1)
             wrong += float(errors.sum() if part.weight is None else errors @ part.weight.numpy())
         return wrong / len(batch)
 
@@ -259,11 +259,11 @@ def _next_true(mask: np.ndarray, offset: int) -> int:
 
 
 def _matrix(batch: Batch) -> Any:
-    return batch.inputs.matrix if isinstance(batch.inputs, SparseRows) else batch.inputs.numpy()
+    return batch.inputs.matrix if isinstance(batch.inputs, SparseRows) else _as_array(batch.inputs)
 
 
-def _class_numbers(batch: Batch) -> np.ndarray:
-    return batch.target.numpy()  # pyright: ignore[reportOptionalMemberAccess]
+def _as_array(values: Any) -> np.ndarray:
+    return values.numpy()
 
 
 class Perceptron(Network):

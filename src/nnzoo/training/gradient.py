@@ -21,6 +21,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "lbfgs")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 AVERAGE_DECAY = 0.99
 MEASURE_ROWS = 4096
+MEASURE_STEPS = 2**18
 ADAM_EPSILON = 1e-6
 """Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a
 row of weight 2 would no longer equal the row twice."""
@@ -100,8 +101,7 @@ class GradientTrainer:
         network.eval()
         total = 0.0
         with torch.inference_mode():
-            for start in range(0, len(batch), MEASURE_ROWS):
-                part = batch.take(slice(start, start + MEASURE_ROWS))
+            for part in batch.pieces(MEASURE_ROWS, MEASURE_STEPS):
                 total += float(self._loss(part, network)) * len(part)
         return total / len(batch)
 

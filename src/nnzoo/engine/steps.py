@@ -1,0 +1,122 @@
+"""Sequences of different lengths on the device, cut by rows and by windows of time without being copied.
+
+Padding exists only inside :meth:`Steps.padded`, filled with zeros, and a mask stands beside it: what a caller had in
+his own padding never comes here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nnzoo.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Some sequences: row i is ``values[starts[i] : starts[i] + lengths[i]]``.
+
+    Attributes
+    ----------
+    values : Tensor of shape (n_steps_in_all, ...)
+        The steps of these and possibly of other rows.
+    starts, lengths : int64 Tensor of shape (n_rows,), on the CPU
+        A length may be 0: the row has ended before the window that was cut.
+    """
+
+    values: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, rows: Ragged, values: Tensor) -> "Steps":
+        """Return the rows of ``rows`` with other values for their steps, in the same order."""
+        return cls(values, torch.from_numpy(rows.starts), torch.from_numpy(rows.lengths))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the values."""
+        return self.values.device
+
+    @property
+    def longest(self) -> int:
+        """Return the number of steps of the longest row."""
+        return int(self.lengths.max()) if len(self) else 0
+
+    def to(self, *where: torch.device | torch.dtype) -> "Steps":
+        """Return the sequences with their values on a device or of a type."""
+        values = self.values
+        for place in where:
+            values = values.to(place)
+        return Steps(values, self.starts, self.lengths)
+
+    def __getitem__(self, index: Tensor | slice) -> "Steps":
+        index = index.cpu() if isinstance(index, Tensor) else index
+        return Steps(self.values, self.starts[index], self.lengths[index])
+
+    def split(self, n_rows: int) -> Iterator["Steps"]:
+        """Yield blocks of so many rows."""
+        for start in range(0, len(self), n_rows):
+            yield self[start : start + n_rows]
+
+    def windows(self, n_steps: int) -> Iterator["Steps"]:
+        """Yield windows of so many steps; a row that has ended has length 0 in later ones."""
+        for start in range(0, self.longest, n_steps):
+            yield Steps(self.values, self.starts + start, (self.lengths - start).clamp(0, n_steps))
+
+    def places(self) -> Tensor:
+        """Return where the steps of these rows stand in ``values``, row after row: int64 (n_steps,)."""
+        before = self.lengths.cumsum(0) - self.lengths
+        shift = (self.starts - before).repeat_interleave(self.lengths)
+        return torch.arange(int(self.lengths.sum())) + shift
+
+    def flat(self) -> Tensor:
+        """Return the steps of these rows, row after row: (n_steps, ...)."""
+        n_steps = int(self.lengths.sum())
+        first = int(self.starts[0]) if len(self) else 0
+        if bool((self.starts[1:] == self.starts[:-1] + self.lengths[:-1]).all()):
+            return self.values[first : first + n_steps]
+        return self.values[self.places().to(self.device)]
+
+    def rows(self) -> Tensor:
+        """Return for every step of :meth:`flat` the number of its row here: int64 (n_steps,), on the device."""
+        return torch.arange(len(self)).repeat_interleave(self.lengths).to(self.device)
+
+    def mask(self) -> Tensor:
+        """Return which places of :meth:`padded` hold a step: bool (n_rows, longest), on the device."""
+        return (torch.arange(self.longest) < self.lengths[:, None]).to(self.device)
+
+    def padded(self) -> Tensor:
+        """Return the steps with zeros behind the end of each row: (n_rows, longest, ...)."""
+        flat, longest = self.flat(), self.longest
+        if bool((self.lengths == longest).all()):
+            return flat.reshape(len(self), longest, *flat.shape[1:])
+        out = flat.new_zeros((len(self), longest, *flat.shape[1:]))
+        out[self.mask()] = flat
+        return out
+
+    def like(self, values: Tensor) -> "Steps":
+        """Return these rows with other values, given as :meth:`flat` orders them."""
+        return Steps(values, self.lengths.cumsum(0) - self.lengths, self.lengths)
+
+
+def groups_of_like_length(lengths: np.ndarray, max_cells: int) -> list[np.ndarray]:
+    """Return row numbers in groups of similar length, at most ``max_cells`` steps with their padding, one row at least.
+
+    Examples
+    --------
+    >>> [group.tolist() for group in groups_of_like_length(np.array([9, 1, 2, 8]), 16)]
+    [[1, 2], [3], [0]]
+    """
+    order = np.argsort(lengths, kind="stable")
+    groups, start = [], 0
+    for place in range(1, len(order) + 1):
+        if place == len(order) or (place - start + 1) * lengths[order[place]] > max_cells:
+            groups.append(order[start:place])
+            start = place
+    return groups

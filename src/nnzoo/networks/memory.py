@@ -1,0 +1,229 @@
+"""What the recurrent networks share: layers over time, both directions, pooling, and the state that is carried on.
+
+A layer takes (n, T, d) and a state, a tuple of tensors (n, n_hidden), and gives (n, T, n_hidden) and the state behind
+the last step. Padding stands behind the end of a row, so it can reach nothing in the forward direction; for the
+backward direction each row is turned round within its own length.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nnzoo.engine.steps import Steps
+from nnzoo.networks.parts import Dropout, TableInput
+
+POOLINGS = ("last", "mean", "max")
+State = tuple[Tensor, ...]
+
+
+class Cell(Protocol):
+    """The equations of one step, written out."""
+
+    n_hidden: int
+    n_states: int
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return what the inputs alone contribute to the sums of all gates: (..., n_gates * n_hidden)."""
+        ...
+
+    def advance(self, sums: Tensor, state: State) -> State:
+        """Return the state after a step; its first tensor is h(t)."""
+        ...
+
+
+class Fused(nn.Module):
+    """One layer in one direction by torch's kernel for all steps."""
+
+    def __init__(self, kernel: nn.RNNBase) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.n_hidden = kernel.hidden_size
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return outputs (n, T, n_hidden) and the last state."""
+        given: Any = None if state is None else tuple(part.unsqueeze(0) for part in state)
+        if given is not None and not isinstance(self.kernel, nn.LSTM):
+            given = given[0]
+        out, last = self.kernel(x, given)
+        parts = last if isinstance(last, tuple) else (last,)
+        return out, tuple(part.squeeze(0) for part in parts)
+
+
+class Unrolled(nn.Module):
+    """One layer in one direction, step by step with a written-out cell, for what torch's kernels do not have.
+
+    The inputs of all steps are multiplied at once.
+    """
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__()
+        self.cell = cell
+        self.n_hidden = cell.n_hidden
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return outputs (n, T, n_hidden) and the last state."""
+        sums = self.cell.project(x)
+        now = state or tuple(sums.new_zeros(len(x), self.n_hidden) for _ in range(self.cell.n_states))
+        out = []
+        for step in sums.unbind(1):
+            now = self.cell.advance(step, now)
+            out.append(now[0])
+        return torch.stack(out, dim=1), now
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What goes on from one window of time to the next.
+
+    Attributes
+    ----------
+    layers : tuple of State
+        Of each layer, in the forward direction.
+    pooled : Tensor of shape (n, n_out)
+        h of the last step, sum, or largest value of the steps so far.
+    n_steps : int64 Tensor of shape (n,)
+        Steps so far.
+    """
+
+    layers: tuple[State, ...]
+    pooled: Tensor
+    n_steps: Tensor
+
+    def detached(self) -> "Carried":
+        """Return the same values without the past that gradients would flow into."""
+        layers = tuple(tuple(part.detach() for part in layer) for layer in self.layers)
+        return Carried(layers, self.pooled.detach(), self.n_steps)
+
+
+class RecurrentBody(nn.Module):
+    """Layers of recurrent cells over sequences; then one vector a sequence, or one a step.
+
+    Parameters
+    ----------
+    table : TableInput
+        For the values of a step.
+    make_layer : callable
+        Number of values of a step to a layer in one direction.
+    n_layers : int
+    bidirectional : bool
+    dropout : float
+        Between the layers, and before the last one of the network.
+    pooling : "last", "mean" or "max"
+    per_step : bool
+        Whether features come for every step: (n_steps_in_all, n_out); else for every sequence: (n, n_out).
+
+    Attributes
+    ----------
+    n_out : int
+    """
+
+    def __init__(
+        self,
+        table: TableInput,
+        make_layer: Callable[[int], nn.Module],
+        *,
+        n_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        pooling: str = "last",
+        per_step: bool = False,
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.pooling = pooling
+        self.per_step = per_step
+        self.dropout = Dropout(dropout)
+        self.forward_layers, self.backward_layers = nn.ModuleList(), nn.ModuleList()
+        n_in = table.n_out
+        for _ in range(n_layers):
+            layer: Any = make_layer(n_in)
+            self.forward_layers.append(layer)
+            if bidirectional:
+                self.backward_layers.append(make_layer(n_in))
+            n_in = layer.n_hidden * (2 if bidirectional else 1)
+        self.n_out = n_in
+
+    @property
+    def bidirectional(self) -> bool:
+        """Return whether the second half of the features has read the sequence from its end."""
+        return len(self.backward_layers) > 0
+
+    def forward(self, x: Steps) -> Tensor:
+        """Return the features of every sequence, or of every step, row after row."""
+        outputs, carried = self.advance(x)
+        return self.flat(outputs, x) if self.per_step else self.summary(carried)
+
+    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+        """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
+        h = x.like(self.table(x.flat())).padded()
+        turned = turning(x) if self.bidirectional else None
+        states = []
+        for number, layer in enumerate(self.forward_layers):
+            h = self.dropout(h) if number else h
+            out, state = layer(h, None if carried is None else carried.layers[number])
+            if turned is not None:
+                back = turn(self.backward_layers[number](turn(h, turned))[0], turned)
+                out = torch.cat([out, back], dim=2)
+            states.append(state)
+            h = out
+        return self.dropout(h), Carried(tuple(states), *self._pool(h, x, carried))
+
+    def flat(self, outputs: Tensor, x: Steps) -> Tensor:
+        """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
+        if bool((x.lengths == outputs.shape[1]).all()):
+            return outputs.flatten(0, 1)
+        return outputs[x.mask()]
+
+    def summary(self, carried: Carried) -> Tensor:
+        """Return one vector for each sequence, (n, n_out)."""
+        pooled = carried.pooled / carried.n_steps[:, None] if self.pooling == "mean" else carried.pooled
+        return self.dropout(pooled)
+
+    def _pool(self, h: Tensor, x: Steps, carried: Carried | None) -> tuple[Tensor, Tensor]:
+        lengths = x.lengths.to(h.device)
+        before = torch.zeros_like(lengths) if carried is None else carried.n_steps
+        mask = x.mask()[..., None]
+        if self.pooling == "last":
+            pooled = self._last(h, lengths)
+            return (pooled if carried is None else torch.where(lengths[:, None] > 0, pooled, carried.pooled)), lengths
+        if self.pooling == "mean":
+            pooled = (h * mask).sum(dim=1)
+            return pooled if carried is None else pooled + carried.pooled, before + lengths
+        pooled = h.masked_fill(~mask, -torch.inf).amax(dim=1)
+        return pooled if carried is None else torch.maximum(pooled, carried.pooled), before + lengths
+
+    def _last(self, h: Tensor, lengths: Tensor) -> Tensor:
+        """Return the outputs of the last step; of the backward direction those of the first, where it has read all."""
+        last = h[torch.arange(len(h), device=h.device), (lengths - 1).clamp(min=0)]
+        if not self.bidirectional:
+            return last
+        half = self.n_out // 2
+        return torch.cat([last[:, :half], h[:, 0, half:]], dim=1)
+
+
+def turning(x: Steps) -> Tensor:
+    """Return for every place of the padded rows the place that it changes with when the row is turned round."""
+    place = torch.arange(x.longest)[None]
+    lengths = x.lengths[:, None]
+    return torch.where(place < lengths, lengths - 1 - place, place).to(x.device)
+
+
+def turn(h: Tensor, turned: Tensor) -> Tensor:
+    """Return (n, T, k) with every row turned round within its length."""
+    return h.gather(1, turned[..., None].expand(-1, -1, h.shape[2]))
+
+
+def draw_recurrent(layer: nn.Module, *, gates: int, names: Sequence[str] = ("weight_ih", "weight_hh")) -> None:
+    """Draw the weights of a kernel or cell: inputs from Glorot's law, hidden ones orthogonal gate by gate, biases 0."""
+    for name, weight in layer.named_parameters():
+        if name.startswith(names[0]):
+            for part in weight.detach().chunk(gates):
+                nn.init.xavier_uniform_(part)
+        elif name.startswith(names[1]):
+            for part in weight.detach().chunk(gates):
+                nn.init.orthogonal_(part)
+        elif name.startswith("bias"):
+            nn.init.zeros_(weight)

@@ -1,0 +1,334 @@
+"""What RNN, LSTM and GRU do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
+
+output="sequence" gives one value a sequence, "step" one a step, "next" what comes next: the following numbers, or the
+following code where the steps are codes (symbols, characters, words).
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
+from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.forward import forward_sequences
+from nnzoo.engine.scaling import Standardizer
+from nnzoo.engine.steps import Steps
+from nnzoo.errors import UsageError
+from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Rows
+from nnzoo.heads import choose_head
+from nnzoo.inputs import Inputs, Reading
+from nnzoo.networks.memory import POOLINGS, Carried, RecurrentBody
+from nnzoo.networks.parts import TableInput
+from nnzoo.ragged import Ragged
+from nnzoo.sequences import OUTPUTS, in_rows, is_flat, target_of_next, target_of_steps, to_ragged
+from nnzoo.targets import Target
+from nnzoo.training.gradient import GradientSettings, GradientTrainer
+from nnzoo.training.loop import Trainer
+from nnzoo.training.truncated import TruncatedTrainer
+
+RECURRENT_RANGES: dict[str, Range] = {
+    **TABLE_RANGES,
+    **GRADIENT_RANGES,
+    "output": OneOf(OUTPUTS),
+    "n_hidden": Whole(1, 10**6),
+    "n_layers": Whole(1, 100),
+    "bidirectional": Truth(),
+    "dropout": Real(0.0, 0.99),
+    "pooling": OneOf(POOLINGS),
+    "bptt_steps": either(OneOf((None,)), Whole(1)),
+}
+"""Ranges of what every recurrent network has."""
+
+
+def _classifies(network: Any) -> bool:
+    return network.task == "classification"
+
+
+class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """A network whose rows are sequences; the class gives ``make_layer(n_in)``, one layer in one direction."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("sequence",)
+    ranges: ClassVar[Mapping[str, Range]] = RECURRENT_RANGES
+
+    def make_body(self: Any, inputs: Inputs) -> nn.Module:
+        """Return the untrained body for steps of these values."""
+        if self.bidirectional and self.output == "next":
+            raise UsageError(
+                f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
+                "Pass bidirectional=False.",
+            )
+        return RecurrentBody(
+            TableInput(inputs.n_scaled, inputs.n_codes),
+            self.make_layer,
+            n_layers=self.n_layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            pooling="last" if self.output == "next" else self.pooling,
+            per_step=self.output != "sequence",
+        )
+
+    def learn(self: Any, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+        """Return gradient descent through whole sequences, or through windows of ``bptt_steps``."""
+        settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
+        arithmetic, row_loss = Arithmetic.named(self.arithmetic_), self.target_.head.row_loss
+        if self.bptt_steps is not None:
+            if self.bidirectional:
+                raise UsageError(
+                    f"{type(self).__name__}: bptt_steps cuts time, and the backward direction needs all of it.",
+                    "Pass bidirectional=False, or bptt_steps=None.",
+                )
+            return TruncatedTrainer(network, row_loss, settings, arithmetic, n_steps=self.bptt_steps)
+        if self.output != "sequence":
+            row_loss = LossOfSteps(row_loss, self.n_values_per_row_ / self.inputs_.n_scaled)
+        return GradientTrainer(network, row_loss, settings, arithmetic)
+
+    def predict(self: Any, X: Any, *, lengths: Any = None) -> Any:
+        """Return the prediction of each sequence, of each step, or of what comes next.
+
+        Parameters
+        ----------
+        X : Ragged, array (n, T, d) or (n, T), or list of arrays (T_i, d)
+        lengths : array of shape (n,), optional
+            Steps of each row of a padded array.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,).
+        """
+        rows = self._read_inputs(self._cut_to(X, lengths))
+        return self._arranged(self.target_.labels_or_values(self._scores_of(rows)), rows)
+
+    @available_if(_classifies)
+    def decision_function(self: Any, X: Any, *, lengths: Any = None) -> Any:
+        """Return scores before the final activation, in rows as ``predict`` gives them."""
+        rows = self._read_inputs(self._cut_to(X, lengths))
+        scores = self._scores_of(rows)
+        return self._arranged(scores[:, 0] if self.target_.head.kind == "binary" else scores, rows)
+
+    @available_if(_classifies)
+    def predict_proba(self: Any, X: Any, *, lengths: Any = None) -> Any:
+        """Return probabilities, in rows as ``predict`` gives them, columns in the order of ``classes_``."""
+        rows = self._read_inputs(self._cut_to(X, lengths))
+        return self._arranged(self._probabilities(self._scores_of(rows)), rows)
+
+    def predict_rows(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return predictions and probabilities, of all steps one behind the other where ``output="step"``."""
+        scores = self._scores_of(self._read_inputs(X))
+        return self.target_.labels_or_values(scores), self._probabilities(scores) if _classifies(self) else None
+
+    def predict_next(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return, for every step but the first of all sequences: what came, the prediction before it, probabilities."""
+        rows, after = target_of_next(type(self).__name__, self._read_inputs(X), len(self.inputs_.n_codes))
+        scores = forward_sequences(self.network_, self._to_inputs(rows), per_step=True)
+        came = Rows("sequence", rows, after, None).flat_y
+        return came, self.target_.labels_or_values(scores), self._probabilities(scores) if _classifies(self) else None
+
+    def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return accuracy or R²: of the sequences, of all steps, or of all that comes next."""
+        measure = accuracy_score if _classifies(self) else r2_score
+        if self.output == "next":
+            came, predicted, _ = self.predict_next(X)
+            return float(measure(came, predicted))
+        rows = self._read_inputs(X)
+        predicted = self.target_.labels_or_values(self._scores_of(rows))
+        if self.output == "step":
+            y = Rows("sequence", rows, target_of_steps(type(self).__name__, y, rows), None).flat_y
+        return float(measure(y, predicted, sample_weight=sample_weight))
+
+    def transform(self: Any, X: Any, *, lengths: Any = None) -> np.ndarray:
+        """Return one vector for each sequence, (n, n_out): the state at its end, or its pooled outputs."""
+        rows = self._read_inputs(self._cut_to(X, lengths))
+        return forward_sequences(self.network_, self._to_inputs(rows), per_step=False, head=False)
+
+    def forecast(self: Any, X: Any, n_steps: int, *, lengths: Any = None) -> np.ndarray:
+        """Return what follows each series, each prediction fed back as the next input.
+
+        Parameters
+        ----------
+        X : as for ``predict``
+        n_steps : int
+            Steps to go on.
+        lengths : array of shape (n,), optional
+
+        Returns
+        -------
+        ndarray of shape (n, n_steps, d)
+            In the unit of the data.
+
+        Raises
+        ------
+        UsageError
+            The network was not trained with ``output="next"`` on numbers.
+        """
+        check_is_fitted(self)
+        if self.output != "next" or _classifies(self):
+            raise UsageError(
+                f"{type(self).__name__}: forecast needs output='next' and task='regression'.",
+                "Train so, or use sample for symbols.",
+            )
+        rows = self._read_inputs(self._cut_to(X, lengths))
+        out = np.zeros((len(rows), n_steps, rows.width))
+
+        def follow(scores: Tensor) -> np.ndarray:
+            values = self.target_.standard.invert(scores.double().cpu().numpy())
+            return values.reshape(len(values), -1)
+
+        for index in _groups_of_equal_length(rows.lengths):
+            out[index] = np.stack(list(self._free_run(rows[index], n_steps, follow)), axis=1)
+        return out
+
+    def sample(
+        self: Any,
+        n_samples: int = 1,
+        *,
+        n_steps: int = 200,
+        prompt: Any = None,
+        temperature: float = 1.0,
+        random_state: Any = None,
+    ) -> np.ndarray:
+        """Return sequences of codes, drawn one after the other from the predicted probabilities.
+
+        Parameters
+        ----------
+        n_samples, n_steps : int
+        prompt : array of codes, shape (T,), optional
+            What the sequences go on from; one code drawn at random without.
+        temperature : float, default 1
+            Scores are divided by it: near 0 the likeliest code always wins, above 1 rare ones come more often.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        ndarray of int64, shape (n_samples, n_steps)
+            Without the prompt.
+
+        Raises
+        ------
+        UsageError
+            The network was not trained with ``output="next"`` on codes.
+        """
+        check_is_fitted(self)
+        if self.output != "next" or not _classifies(self) or temperature <= 0:
+            raise UsageError(
+                f"{type(self).__name__}: sample needs output='next' on a column of codes, and a temperature above 0.",
+                "Train so, or use forecast for numbers.",
+            )
+        draw = check_random_state(random_state)
+        codes = np.asarray(self.classes_)
+        if prompt is None or not len(prompt):
+            prompt = draw.choice(codes[codes > 0] if (codes > 0).any() else codes, 1)
+        start = np.tile(np.asarray(prompt, dtype=np.float64)[None, :, None], (n_samples, 1, 1))
+
+        def follow(scores: Tensor) -> np.ndarray:
+            probability = self._probabilities(scores.double().cpu().numpy() / temperature)
+            probability[:, codes == 0] = 0.0
+            edges = probability.cumsum(axis=1)
+            place = (edges < draw.random_sample(len(edges))[:, None] * edges[:, -1:]).sum(axis=1)
+            return codes[place][:, None].astype(np.float64)
+
+        return np.concatenate(list(self._free_run(Ragged.of_padded(start), n_steps, follow)), axis=1).astype(np.int64)
+
+    def _free_run(self: Any, rows: Ragged, n_steps: int, follow: Any) -> Any:
+        """Yield the values (n, d) of each step that follows rows of equal length."""
+        network = self.network_.eval()
+        with torch.inference_mode():
+            carried: Carried | None = None
+            for window in self._to_inputs(rows).windows(1024):
+                _, carried = network.body.advance(network.scaling(window), carried)
+            for number in range(n_steps):
+                values = follow(network.head(network.body.summary(carried)))
+                yield values
+                if number + 1 < n_steps:
+                    step: Steps = self._to_inputs(Ragged.of_padded(values[:, None, :]))
+                    _, carried = network.body.advance(network.scaling(step), carried)
+
+    # Inside: reading
+
+    def _cut_to(self: Any, X: Any, lengths: Any) -> Any:
+        return X if lengths is None else to_ragged(type(self).__name__, X, lengths)
+
+    def _read_inputs(self: Any, X: Any) -> Ragged:
+        check_is_fitted(self)
+        return self.inputs_.of_row(self._read(X, reset=False)[1], type(self).__name__)
+
+    def _scores_of(self: Any, rows: Ragged) -> np.ndarray:
+        return forward_sequences(self.network_, self._to_inputs(rows), per_step=self.output == "step")
+
+    def _arranged(self: Any, values: np.ndarray, rows: Ragged) -> Any:
+        return in_rows(values, rows) if self.output == "step" else values
+
+    def _read(self: Any, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
+        """Check sequences and their target; flat rows are checked as scikit-learn does."""
+        owner, y = type(self).__name__, target.get("y")
+        table: Any = None
+        if is_flat(X) and (reset or not self._fitted_on_steps()):
+            own_target = target if self.output == "sequence" else {}
+            found: Any = validate_data(self, X, reset=reset, dtype=np.float64, order="C", **own_target)
+            table, y = found if own_target else (found, y)
+            reading = Reading.of(owner, self.kinds, self.get_params(deep=False))
+            rows = Ragged.of_padded(reading.arrange(table)[1])
+        else:
+            rows = to_ragged(owner, X)
+            if target and self.output == "sequence":
+                y = self._read_labels(y, rows, target)
+        if reset:
+            self.n_features_in_ = rows.width if table is None else int(table.shape[1])
+        if target and self.output == "step":
+            y = target_of_steps(owner, y, rows)
+        if target and self.output == "next":
+            rows, y = target_of_next(owner, rows, len(self.get_params(deep=False)["categorical_features"] or ()))
+        return "sequence", rows, y
+
+    def _read_labels(self: Any, y: Any, rows: Ragged, target: Mapping[str, Any]) -> np.ndarray:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        checked = _check_y(y, multi_output=target["multi_output"], y_numeric=target["y_numeric"], estimator=self)
+        check_consistent_length(rows, checked)
+        return checked
+
+    def _fitted_on_steps(self: Any) -> bool:
+        return hasattr(self, "inputs_") and len(self.inputs_.shape) == 1
+
+    def _row_shape(self: Any, X: Ragged) -> tuple[int, ...]:
+        """Return (T, d) of flat rows, which have all the same length; else the shape of a step."""
+        return (X.width,) if self.n_features_in_ == X.width else (self.n_features_in_ // X.width, X.width)
+
+    def _learn_target(self: Any, rows: Rows) -> Target:
+        if self.output != "next" or not _classifies(self):
+            return super()._learn_target(rows)  # pyright: ignore[reportAttributeAccessIssue]
+        classes = np.arange(int(max(rows.flat_y.max(), rows.X.values.max())) + 1)
+        head = choose_head(self.task, len(classes))
+        return Target(head, classes, len(classes), True, Standardizer.identity(1))
+
+    @property
+    def _n_features_out(self: Any) -> int:
+        return int(self.network_.body.n_out)
+
+
+class LossOfSteps:
+    """The loss of a sequence: the sum over its steps, divided by the mean length of the training rows.
+
+    So every step counts alike, and a row has one loss as with every other head.
+    """
+
+    def __init__(self, step_loss: Any, mean_length: float) -> None:
+        self.step_loss = step_loss
+        self.mean_length = mean_length
+
+    def __call__(self, scores: Tensor, target: Steps) -> Tensor:
+        """Return the losses (n_rows,) of scores (n_steps_in_all, k)."""
+        losses = self.step_loss(scores, target.flat())
+        return losses.new_zeros(len(target)).index_add(0, target.rows(), losses) / self.mean_length
+
+
+def _groups_of_equal_length(lengths: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
