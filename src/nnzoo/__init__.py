@@ -10,7 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _WHERE = {
-    "nnzoo.steps": ("load", "build", "train", "evaluate", "predict"),
+    "nnzoo.steps": ("load", "build", "train", "evaluate", "encode", "predict"),
     "nnzoo.model": ("Model", "load_model"),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),

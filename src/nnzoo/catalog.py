@@ -73,18 +73,18 @@ CATALOG = (
     ),
     Row(
         "RNN", "Recurrent Neural Network", "RNN", "nnzoo.networks.recurrent", 1990, "Elman 1990",
-        ("sequence",), ("classification", "regression"), True,
+        ("sequence", "text"), ("classification", "regression"), True,
         "short memory, tiny models, teaching; not for lags beyond about 20 steps",
         ("recurrent", "recurrent-network", "elman"),
     ),
     Row(
         "LSTM", "Long Short-Term Memory", "LSTM", "nnzoo.networks.lstm", 1997, "Hochreiter & Schmidhuber 1997",
-        ("sequence",), ("classification", "regression"), True,
+        ("sequence", "text"), ("classification", "regression"), True,
         "medium sequences, events, streams, little data; not for long text or long nearly linear series",
     ),
     Row(
         "GRU", "Gated Recurrent Unit", "GRU", "nnzoo.networks.gru", 2014, "Chung et al. 2014; Cho et al. 2014",
-        ("sequence",), ("classification", "regression"), True,
+        ("sequence", "text"), ("classification", "regression"), True,
         "as an LSTM with a quarter fewer weights; not for counting, where an LSTM is safer",
     ),
     Row(

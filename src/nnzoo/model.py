@@ -21,8 +21,6 @@ import nnzoo
 from nnzoo.catalog import CATALOG
 from nnzoo.checks import check_ranges
 from nnzoo.data import stored
-from nnzoo.data.imagerecipe import KEY, ImageRecipe
-from nnzoo.data.recipe import Recipe
 from nnzoo.engine.device import PRECISIONS
 from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
 from nnzoo.estimator import FittedState, Network
@@ -31,6 +29,7 @@ from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
+from nnzoo.recipes import AnyRecipe, read_recipe
 from nnzoo.tensorfile import read_tensors, write_tensors
 from nnzoo.tensorlayout import Table
 
@@ -83,7 +82,7 @@ class Model:
     ----------
     network : Network
         An estimator of nnzoo; a bare fitted one may be wrapped to be saved.
-    recipe : Recipe, ImageRecipe or None
+    recipe : Recipe, ImageRecipe, SequenceRecipe, TextRecipe or None
         How raw rows become numbers; without one, rows must come as numbers.
     provenance : Provenance, optional
     seed : int, default 0
@@ -92,7 +91,7 @@ class Model:
     def __init__(
         self,
         network: Network,
-        recipe: Recipe | ImageRecipe | None = None,
+        recipe: AnyRecipe | None = None,
         provenance: Provenance | None = None,
         seed: int = 0,
     ) -> None:
@@ -184,6 +183,12 @@ class Model:
             return list(self.recipe.target.label_names)
         return self.network.classes_.tolist()
 
+    def encode(self, rows: Any, *, on_bad_row: str = "error") -> Any:
+        """Return one vector for each row, as ``nnzoo.encode`` does."""
+        from nnzoo.steps import encode
+
+        return encode(self, rows, on_bad_row=on_bad_row)
+
     def __str__(self) -> str:
         return "\n".join(f"{name.replace('_', ' '):<16} {_words(value)}" for name, value in self.card().items())
 
@@ -230,7 +235,7 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
     classes = _read_classes(manifest["classes"])
     network = networks[0].restore(FittedState(manifest["sizes"], classes, tensors))
     recipe_json = parse_json(blobs["recipe"].tobytes(), ModelFileError)
-    recipe = None if recipe_json is None else _read_recipe(recipe_json)
+    recipe = None if recipe_json is None else read_recipe(recipe_json)
     settings = parse_json(blobs["settings"].tobytes(), ModelFileError)
     if type(settings) is not dict:
         raise stored.refuse("settings", "an object", type(settings).__name__)
@@ -360,10 +365,13 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
             "best_by": stored.one_of(("train_loss", "valid_loss", "last")),
             "stopped": stored.one_of(("epochs", "patience", "finished", "time", "interrupt", "terminate")),
             "history": stored.anything,
-        },
+        }
+        | ({"n_errors": counts} if "n_errors" in manifest["sizes"] else {}),
     )
     n_features, names = math.prod(sizes["shape"]), sizes["feature_names"]
-    if len(sizes["shape"]) != N_DIMENSIONS[sizes["kind"]] or n_features > MAX_FEATURES:
+    n_dimensions = N_DIMENSIONS[sizes["kind"]]
+    of_steps = sizes["kind"] == "sequence" and len(sizes["shape"]) == n_dimensions - 1
+    if not (of_steps or len(sizes["shape"]) == n_dimensions) or n_features > MAX_FEATURES:
         raise stored.refuse("shape", f"the shape of a row of kind {sizes['kind']}", str(sizes["shape"])[:80])
     pairs = stored.items(sizes["n_codes"], "n_codes")
     is_pair = stored.wholes(0, 2**24 + 1)
@@ -437,11 +445,6 @@ def _read_classes(value: Any) -> np.ndarray | None:
         return np.array(labels, dtype=LABEL_TYPES[part["dtype"]])
     except OverflowError as error:
         raise stored.refuse("classes", "labels within 64 bits", "larger ones") from error
-
-
-def _read_recipe(value: Any) -> Recipe | ImageRecipe:
-    is_of_images = type(value) is dict and KEY in value
-    return ImageRecipe.from_json(value) if is_of_images else Recipe.from_json(value)
 
 
 def _bytes(value: Any) -> np.ndarray:

@@ -4,9 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -18,40 +16,34 @@ from torch import nn
 from nnzoo import catalog
 from nnzoo.checks import check_names, check_ranges
 from nnzoo.data.dataset import Data, Part, load, load_like
-from nnzoo.data.imagedata import FILE
 from nnzoo.data.imagerecipe import ImageRecipe
-from nnzoo.data.kinds import parse
 from nnzoo.data.recipe import Recipe
-from nnzoo.data.splits import PART_NAMES, TEST, TRAIN
-from nnzoo.data.target import Target
+from nnzoo.data.splits import PART_NAMES, TEST
 from nnzoo.errors import DataError, UsageError, listing
 from nnzoo.estimator import Network
-from nnzoo.evaluation.baselines import run_baselines
-from nnzoo.evaluation.imagecolumns import EFFORT, image_columns
-from nnzoo.evaluation.report import Report, evaluate_predictions
+from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
+from nnzoo.measuring import measure, measure_next
 from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
 from nnzoo.prediction.images import ImageDecoder
+from nnzoo.prediction.sequences import SequenceDecoder, check_forecast
 from nnzoo.prediction.stream import predict_chunks
+from nnzoo.recipes import AnyRecipe, encode_rows, kind_of, labels_as_bytes, learn_recipe, output_of
 from nnzoo.suiting import suit
 from nnzoo.training.checkpoint import Checkpoints
 from nnzoo.training.loop import Run
 
-__all__ = ["build", "evaluate", "load", "predict", "train"]
+__all__ = ["build", "encode", "evaluate", "load", "predict", "train"]
 
-DEFAULT_NETWORKS = {"table": "deep-feed-forward", "image": "deep-convolutional-network"}
+DEFAULT_NETWORKS = {
+    "table": "deep-feed-forward",
+    "image": "deep-convolutional-network",
+    "sequence": "long-short-term-memory",
+    "text": "long-short-term-memory",
+}
 SALT_BYTES = 16
-
-
-@runtime_checkable
-class HasPictures(Protocol):
-    """A network that shows what it has learned."""
-
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Return name to filters (n_filters, height, width, channels)."""
-        ...
 
 
 def build(
@@ -91,14 +83,14 @@ def build(
     ...
     nnzoo.errors.UsageError: network needs the name of one on the chart; got 'lda'. Known: "perceptron", ...
     """
-    if data.target is None or data.task is None:
+    if data.task is None and data.output != "next":
         raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     estimator = _estimator(network, data.kind)
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
     _check_fit(estimator, data)
     known = estimator.get_params(deep=False)
-    settings: dict[str, Any] = {"task": data.task} if "task" in known else {}
+    settings: dict[str, Any] = {"task": _task(data)} if "task" in known else {}
     if not isinstance(network, Network):
         advice = suit(estimator, data, params or {})
         settings |= advice.settings
@@ -108,8 +100,9 @@ def build(
         settings["random_state"] = seed
     if data.kind == "image" and known["kind"] is None:
         settings["kind"] = "image"
-    target = Target.learn(data.frame[data.target], data.task, several_labels=data.several_labels)
-    recipe = _learn_recipe(data, target, with_codes="categorical_features" in known)
+    if data.output is not None:
+        settings["output"] = data.output
+    recipe = learn_recipe(data, with_codes="categorical_features" in known)
     if "categorical_features" in known and recipe.categorical_features:
         settings["categorical_features"] = list(recipe.categorical_features)
     settings |= dict(params or {})
@@ -122,10 +115,10 @@ def _check_fit(estimator: Network, data: Data) -> None:
     rows = [row for row in catalog.CATALOG if row.class_name == type(estimator).__name__]
     tasks = rows[0].tasks if rows else ("classification", "regression")
     kinds = rows[0].kinds if rows else estimator.kinds
-    able = [row.id for row in catalog.CATALOG if data.task in row.tasks and data.kind in row.kinds]
-    if data.task not in tasks:
+    able = [row.id for row in catalog.CATALOG if _task(data) in row.tasks and data.kind in row.kinds]
+    if _task(data) not in tasks:
         raise UsageError(
-            f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {data.task}.",
+            f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {_task(data)}.",
             f"Use {listing(able)}.",
         )
     if data.kind not in kinds:
@@ -138,18 +131,11 @@ def _check_fit(estimator: Network, data: Data) -> None:
         )
 
 
-def _learn_recipe(data: Data, target: Target, *, with_codes: bool) -> Recipe | ImageRecipe:
-    if data.rule is not None:
-        return ImageRecipe(data.rule, str(data.image_column), target)
-    recipe = Recipe.learn(
-        data.train.frame,
-        data.roles.inputs,
-        target_name=data.target,
-        task=data.task,
-        several_labels=data.several_labels,
-        with_codes=with_codes,
-    )
-    return replace(recipe, target=target)
+def _task(data: Data) -> str | None:
+    """Return the task of the data; what comes next is a symbol in a text, else a number."""
+    if data.output == "next":
+        return "classification" if data.kind == "text" else "regression"
+    return data.task
 
 
 def train(
@@ -240,63 +226,26 @@ def evaluate(model: Model, data: Any) -> Report:
         No row is left to evaluate on.
     """
     check_is_fitted(model.network)
-    recipe, origin = _recipe(model), model.provenance
+    recipe = _recipe(model)
     if not isinstance(data, Data):
-        data = load_like(data, origin.settings)
-    if data.kind != ("image" if isinstance(recipe, ImageRecipe) else "table"):
+        data = load_like(data, model.provenance.settings)
+    if data.kind != kind_of(recipe):
         raise DataError(f"The model was not trained on data of the kind {data.kind}.", "Give data of its own kind.")
     part, how = _rows_to_evaluate(model, data)
-    X, y = encode_part(model, part, data.origin)
-    prediction, probability = model.network.predict_rows(X)
-    same = data.fingerprint == origin.fingerprint
-    baselines = []
-    several = recipe.target is not None and recipe.target.labels == "several"
-    if same:
-        X_train, y_train = encode_part(model, data.chosen(origin.part == TRAIN, "train"), data.origin)
-        as_table = image_columns if data.kind == "image" else np.asarray
-        baselines = run_baselines(
-            model.network.task,
-            as_table(X_train),
-            y_train,
-            as_table(X),
-            y,
-            effort=EFFORT if data.kind == "image" else 1.0,
-            categorical_features=recipe.categorical_features,
-            several_labels=several,
-            seed=model.seed,
-            source=data.origin if data.kind == "table" and Path(data.origin).is_file() else None,
-            target=data.target,
-            columns={column.name: column.kind for column in recipe.columns},
-        )
-        if data.kind == "image":
-            how += " The baselines see the images as means over squares of pixels, at most 14 along a side."
-    else:
-        how += " The baselines need the training rows, which this content does not hold."
-    return evaluate_predictions(
-        model.network.task,
-        y,
-        prediction,
-        probability,
-        model.class_names() or None,
-        rows=part.rows,
-        baselines=baselines,
-        several_labels=several,
-        how=how,
-        history=model.network.history_,
-        seed=model.seed,
-        images=part.images,
-        filters=model.network.pictures() if isinstance(model.network, HasPictures) else None,
-        names=part.frame[FILE].to_list() if data.kind == "image" and FILE in part.frame.columns else None,
-    )
+    return (measure_next if output_of(recipe) == "next" else measure)(model, data, part, how)
 
 
-def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = "error") -> Any:
+def predict(
+    model: Model, rows: Any, *, n_steps: int | None = None, strict: bool = False, on_bad_row: str = "error"
+) -> Any:
     """Predict for new rows, in their order.
 
     Parameters
     ----------
     model : Model
     rows : path, frame, array, dict of column to value (one row) or to list, list of dicts, or Data
+    n_steps : int, optional
+        Of series: how many steps to go on; 1 by default.
     strict : bool, default False
         Refuse what training never saw (categories, missing values), instead of counting it.
     on_bad_row : "error" or "skip", default "error"
@@ -313,9 +262,9 @@ def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = 
     SchemaError
         A column is missing, a cell does not fit its column, or ``strict`` and a value is new.
     """
-    if isinstance(rows, Data):
+    if isinstance(rows, Data) and rows.kind in ("table", "image"):
         rows = rows.frame if rows.images is None else rows.images
-    decoder = make_decoder(model, strict=strict, on_bad_row=on_bad_row)
+    decoder = make_decoder(model, n_steps=n_steps, strict=strict, on_bad_row=on_bad_row)
     if isinstance(rows, np.ndarray) and isinstance(model.recipe, Recipe):
         _check_width(model, rows)
     out = pl.concat(list(predict_chunks(decoder, rows)), how="vertical_relaxed")
@@ -328,14 +277,51 @@ def predict(model: Model, rows: Any, *, strict: bool = False, on_bad_row: str = 
     return out
 
 
-def make_decoder(model: Model, *, strict: bool = False, on_bad_row: str = "error") -> Decoder | ImageDecoder:
+def encode(model: Model, rows: Any, *, on_bad_row: str = "error") -> pl.DataFrame:
+    """Return one vector for each row, image, sequence or text: what the network has made of it before its last layer.
+
+    Parameters
+    ----------
+    model : Model
+    rows : as for ``predict``
+    on_bad_row : "error" or "skip", default "error"
+
+    Returns
+    -------
+    polars.DataFrame
+        The name of the row or "row" (from 1), then "code_1", "code_2", ...
+
+    Raises
+    ------
+    UsageError
+        The network has no ``transform``.
+    """
+    if not hasattr(model.network, "transform"):
+        raise UsageError(
+            f"{type(model.network).__name__} makes no vector of a row.", "Use a network with hidden units."
+        )
+    if isinstance(rows, Data) and rows.kind in ("table", "image"):
+        rows = rows.frame if rows.images is None else rows.images
+    decoder = make_decoder(model, on_bad_row=on_bad_row)
+    return pl.concat([decoder.encode(chunk) for chunk in decoder.read(rows)], how="vertical_relaxed")
+
+
+def make_decoder(
+    model: Model, *, n_steps: int | None = None, strict: bool = False, on_bad_row: str = "error"
+) -> Decoder | ImageDecoder | SequenceDecoder:
     """Return what turns rows into predictions of this model."""
     if on_bad_row not in ("error", "skip"):
         raise UsageError(f"on_bad_row needs 'error' or 'skip'; got {on_bad_row!r}.", "Pass on_bad_row='skip'.")
     check_is_fitted(model.network)
     settings, recipe = model.provenance.settings, _recipe(model)
+    check_forecast(model.network, n_steps)
     if isinstance(recipe, ImageRecipe):
         return ImageDecoder(model.network, recipe, model.class_names(), on_bad_row=on_bad_row)
+    if not isinstance(recipe, Recipe):
+        network: Any = model.network
+        return SequenceDecoder(
+            network, recipe, model.class_names(), settings, strict=strict, on_bad_row=on_bad_row, n_steps=n_steps
+        )
     return Decoder(
         model.network,
         recipe,
@@ -363,20 +349,13 @@ def _estimator(network: str | Network | nn.Module | None, kind: str) -> Network:
     )
 
 
-def _recipe(model: Model) -> Recipe | ImageRecipe:
+def _recipe(model: Model) -> AnyRecipe:
     if model.recipe is None:
         raise UsageError(
             "This model was saved from a bare estimator and has no recipe for raw rows.",
             "Call model.network.predict(X).",
         )
     return model.recipe
-
-
-def _with_target(recipe: Recipe | ImageRecipe, part: Part, origin: str) -> pl.DataFrame:
-    target = recipe.target
-    if target is None or target.name not in part.frame.columns:
-        return part.frame
-    return parse(part.frame, [target.column], origin=origin, rows=part.rows).frame
 
 
 def _identity(model: Model, data: Data) -> dict[str, Any]:
@@ -391,7 +370,7 @@ def _identity(model: Model, data: Data) -> dict[str, Any]:
     }
 
 
-def _provenance(model: Model, data: Data, X: np.ndarray, y: np.ndarray) -> Provenance:
+def _provenance(model: Model, data: Data, X: Any, y: Any) -> Provenance:
     salt = hashlib.sha256(f"{data.fingerprint}{model.seed}".encode()).hexdigest()[: 2 * SALT_BYTES]
     best = {model.network.best_by_: model.network.history_.get(model.network.best_by_, [])}
     epoch = model.network.best_epoch_
@@ -407,21 +386,17 @@ def _provenance(model: Model, data: Data, X: np.ndarray, y: np.ndarray) -> Prove
     )
 
 
-def encode_part(model: Model, part: Part, origin: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return X, float64 (n, d) or images, and y of some rows, as the network of the model is trained on them."""
-    recipe = _recipe(model)
-    return recipe.encode_part(part, origin), recipe.encode_target(
-        _with_target(recipe, part, origin), origin=origin, rows=part.rows
-    )
+def encode_part(model: Model, part: Part, origin: str) -> tuple[Any, Any]:
+    """Return X and y of some rows, as the network of the model is trained on them."""
+    return encode_rows(_recipe(model), part, origin)
 
 
-def row_hashes(X: np.ndarray, y: np.ndarray, salt: str) -> np.ndarray:
+def row_hashes(X: Any, y: Any, salt: str) -> np.ndarray:
     """Return a salted 64-bit hash of each encoded row with its target: int64 (n,)."""
     key = bytes.fromhex(salt)
-    labels = [str(label).encode() for label in y.tolist()]
     digests = (
         hashlib.blake2b(row.tobytes() + label, digest_size=8, key=key).digest()
-        for row, label in zip(X, labels, strict=True)
+        for row, label in zip(X, labels_as_bytes(y, len(X)), strict=True)
     )
     return np.frombuffer(b"".join(digests), dtype="<i8")
 

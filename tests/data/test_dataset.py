@@ -344,7 +344,7 @@ def test_table_without_inputs_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "y", "kind": "graph"}, 'loads data of the kinds table and image; got kind="graph"'),
+        ({"target": "y", "kind": "graph"}, 'loads data of the kinds "table", "image", "sequence".*; got kind="graph"'),
         (
             {"target": "y", "task": "regresion"},
             'needs to be classification or regression; got "regresion".*"regression"',

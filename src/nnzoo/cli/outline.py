@@ -136,7 +136,7 @@ def _seconds_per_epoch(model: Model, X: Any, y: Any, arithmetic: str) -> float |
     known = network.get_params(deep=False)
     wanted = {"n_epochs": MEASURED_EPOCHS, "early_stopping": False, "precision": arithmetic}
     network.set_params(**{name: value for name, value in wanted.items() if name in known})
-    network.fit_run(Run(time_limit=MEASURED_SECONDS), X[:n_rows], y[:n_rows])
+    network.fit_run(Run(time_limit=MEASURED_SECONDS), X[:n_rows], None if y is None else y[:n_rows])
     seconds = network.history_.get("seconds", [])
     if len(seconds) < 2:
         return None

@@ -76,4 +76,20 @@ def columns(values: Mapping[str, Iterable[object]], origin: str) -> pl.DataFrame
 
 
 def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return joined_surrogates(text)
+    return text
+
+
+def joined_surrogates(text: str) -> str:
+    """Return the text with surrogate pairs joined, and U+FFFD in place of halves: no file and no frame holds them.
+
+    Examples
+    --------
+    >>> joined_surrogates(chr(0xD83D) + chr(0xDE00)) == chr(0x1F600)
+    True
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -108,16 +108,25 @@ def check_table(
 
 
 def _rejects(context: _Context) -> Iterator[Finding]:
-    n_rejects = len(context.rejects)
-    if n_rejects:
-        first = context.rejects[0]
+    yield from check_rejects(context.rejects)
+
+
+def check_rejects(rejects: Sequence[Reject]) -> Iterator[Finding]:
+    """Yield a finding if rows were left out."""
+    if rejects:
+        first = rejects[0]
         where = f"row {first.row}" if first.line is None else f"line {first.line}"
-        message = f"{counted(n_rejects, 'row')} left out; the first, {where}, {first.reason}."
+        message = f"{counted(len(rejects), 'row')} left out; the first, {where}, {first.reason}."
         yield Finding("warning", "rows left out", None, message, "")
 
 
 def _unused(context: _Context) -> Iterator[Finding]:
-    for column in context.columns:
+    yield from check_unused(context.columns)
+
+
+def check_unused(columns: Sequence[Column]) -> Iterator[Finding]:
+    """Yield a finding for every column that is left out because it is constant, or names the rows."""
+    for column in columns:
         name = column.name
         if column.kind == "constant":
             message = f"{quote(name)} is left out: it does not vary ({column.why})."
@@ -265,19 +274,32 @@ def _copies(context: _Context) -> Iterator[Finding]:
 
 
 def _missing(context: _Context) -> Iterator[Finding]:
-    n_rows = context.frame.height
-    counts = {column.name: context.frame[column.name].null_count() for column in context.inputs}
+    yield from check_missing(context.frame, context.inputs)
+
+
+def check_missing(frame: pl.DataFrame, inputs: Sequence[Column], thing: str = "row") -> Iterator[Finding]:
+    """Yield findings on the missing values of the inputs.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Parsed rows.
+    inputs : sequence of Column
+    thing : str
+        What a row is called.
+    """
+    counts = {column.name: frame[column.name].null_count() for column in inputs}
     counts = {name: n for name, n in counts.items() if n}
     for name, n_missing in counts.items():
-        if n_missing > MOSTLY_MISSING * n_rows:
-            message = f"{quote(name)} is missing in {100 * n_missing / n_rows:.0f} % of the rows."
+        if n_missing > MOSTLY_MISSING * frame.height:
+            message = f"{quote(name)} is missing in {100 * n_missing / frame.height:.0f} % of the {thing}s."
             yield Finding("warning", "mostly missing", name, message, "")
     if counts:
         each = ", ".join(f"{quote(name)} {n:,}" for name, n in sorted(counts.items(), key=lambda one: -one[1])[:5])
         rest = f" and {len(counts) - 5} more columns" if len(counts) > 5 else ""
         yield Finding("note", "missing", None, f"Missing values: {each}{rest}.", "")
-    for names in _missing_together(context.frame, counts):
-        message = f"{listing(names)} are missing in the same {counted(counts[names[0]], 'row')}."
+    for names in _missing_together(frame, counts):
+        message = f"{listing(names)} are missing in the same {counted(counts[names[0]], thing)}."
         yield Finding("note", "missing together", None, message, "")
 
 

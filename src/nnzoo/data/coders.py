@@ -88,6 +88,11 @@ class Scale:
             z = (np.ldexp(values, -self.exponent) - self.center) / self.spread
         return np.arcsinh(z) if self.heavy else z
 
+    def undo(self, z: np.ndarray) -> np.ndarray:
+        """Return the values whose scaled values these are; those that leave float64 become infinite."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.ldexp((np.sinh(z) if self.heavy else z) * self.spread + self.center, self.exponent)
+
     @classmethod
     def from_json(cls, value: object) -> "Scale | None":
         """Return the scale that was stored, or None."""
@@ -182,8 +187,8 @@ class BooleanCoder:
 class TimeCoder:
     """A time: year and elapsed days scaled; month, day of month, day of week and hour as sine and cosine.
 
-    Only parts that vary in training are coded. The hour includes its minutes. Missing counts as 0 in every column, with
-    a flag column if training had missing values.
+    Only parts that vary in training are coded; of the steps of a sequence, only the cycles. The hour includes its
+    minutes. Missing counts as 0 in every column, with a flag column if training had missing values.
     """
 
     column: str
@@ -244,8 +249,8 @@ class TimeCoder:
         if state["cycles"] != [part for part in _PERIODS if part in state["cycles"]]:
             raise stored.refuse("time coder", "known parts of a time", "others")
         year, days = (Scale.from_json(state[key]) for key in ("year", "days"))
-        if days is None and not state["flag"]:
-            raise stored.refuse("time coder", "a scale or a flag", "neither")
+        if days is None and (year is not None or not (state["flag"] or state["cycles"])):
+            raise stored.refuse("time coder", "a scale of days, a cycle alone, or a flag", "none of them")
         return cls(state["column"], year, days, tuple(state["cycles"]), state["flag"])
 
 

@@ -1,8 +1,9 @@
 """Step 1, load: what the data is, which task it sets, and which rows train, choose and test."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.checkup import check_table
+from nnzoo.data.complete import complete_rows
 from nnzoo.data.given import attach_target
 from nnzoo.data.imagecheck import check_images
 from nnzoo.data.imagedata import (
@@ -24,22 +26,25 @@ from nnzoo.data.imagedata import (
 )
 from nnzoo.data.images import ImageTable
 from nnzoo.data.kinds import parse
-from nnzoo.data.loaded import MAX_SEED, Data, Part, from_settings
+from nnzoo.data.loaded import KINDS, MAX_SEED, Data, Part, from_settings
 from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.public import PUBLIC, read_public
-from nnzoo.data.rawtable import Reject, Table
+from nnzoo.data.rawtable import Table
 from nnzoo.data.roles import TASKS, Roles, Wishes, decide_task, find_roles
-from nnzoo.data.samples import SAMPLES, sample_path
+from nnzoo.data.samples import SAMPLES, sample_path, with_defaults
+from nnzoo.data.sequencedata import How, read_sequences, sequence_data, sequence_data_like
+from nnzoo.data.sequences import SequenceTable
 from nnzoo.data.splits import TEST, Split, complete_split, split
 from nnzoo.data.target import SEPARATOR
-from nnzoo.errors import DataError, SchemaError, UsageError, nearest, quote
+from nnzoo.data.text import TextTable, read_text, read_text_like, split_by_place, text_roles
+from nnzoo.data.textcheck import check_texts
+from nnzoo.errors import DataError, UsageError, listing, nearest, quote
 
 __all__ = ["Data", "Part", "load", "load_like"]
 
 MODEL_SUFFIX = ".nnzoo"
 OF_SAMPLE = {"fashion-sample": "fashion-mnist"}
 """Bundled sample to the public set that it was taken from."""
-_MAX_NAMED_ROWS = 5
 
 
 def load(
@@ -50,7 +55,11 @@ def load(
     task: str | None = None,
     labels: bool = False,
     group: str | None = None,
+    entity: str | None = None,
     time: str | None = None,
+    lengths: Any = None,
+    text: str | None = None,
+    unit: str | None = None,
     columns: Mapping[str, str] | None = None,
     coerce: bool = False,
     on_bad_row: str = "error",
@@ -58,7 +67,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> Data:
-    """Load a table or images: find what they hold, which task they set, split the rows and look for what misleads.
+    """Load a table, images or sequences: find what they hold and which task they set, split the rows, look for traps.
 
     Parameters
     ----------
@@ -66,10 +75,16 @@ def load(
         A table: what ``read_table`` reads. Images: a folder with one sub-folder a class (below train, valid and test
         folders, if there are such), a table with one column of image files, an array of 3 or 4 dimensions, an .npz
         file, an IDX file or a folder of them. Or the name of a set: "penguins" and "fashion-sample" are bundled;
-        "mnist", "fashion-mnist" and "cifar-10" are looked for on this machine, then downloaded.
+        "mnist", "fashion-mnist" and "cifar-10" are looked for on this machine, then downloaded. Sequences: a table of
+        events with ``entity``; a .ts file of the UCR archive, which brings NAME_TEST.ts beside NAME_TRAIN.ts; a list
+        of arrays (T_i, d); an array (n, T, d) or (n, T) with ``kind="sequence"``; a table with ``kind="sequence"``: a
+        series in each row if its columns are named t1, t2, ... (at least eight), else the whole table is one series.
+        Texts: a .txt file, or a list of strings with ``kind="text"``: running text, of which every next character is
+        predicted; a table with a column of free text and ``kind="text"``: a text a row. "sunspots", "flights-log" and
+        "genesis" are bundled, too: a series, a log of events and a text.
     target : str, or array of shape (n_rows,) or (n_rows, n_labels), optional
         The column to predict, or its values for every row of the source.
-    kind : "table" or "image", optional
+    kind : "table", "image", "sequence" or "text", optional
         Kind of the data, where it could be either.
     task : {"classification", "regression"}, optional
         Inferred from the target by default.
@@ -77,9 +92,20 @@ def load(
         A row has any number of labels, joined by ``|``.
     group : str, optional
         Column whose equal values stay in one part of the split. It is no input.
+    entity : str, optional
+        Column whose equal values make a sequence: a row of the table is an event of this entity. No entity is in two
+        parts. A target that is the same in all events of every entity is predicted for each entity, any other for
+        each event; without a target, what comes next.
     time : str, optional
+        Of sequences: the column that orders the steps, by default the only one of times. Of all else:
         Column by which the rows are split: the last ones are the test. It is no input, because rows to come have
         times that training has not seen. A time column without this option is an input.
+    lengths : array of shape (n_rows,), optional
+        Steps of each row of an array of sequences; what stands behind is never looked at.
+    text : str, optional
+        Of texts: the column that holds them, where several do.
+    unit : "character" or "word", optional
+        Of texts: what a token is. By default a word in a table whose texts have more than 20 words on average.
     columns : mapping, optional
         Column to kind, where the inferred one is wrong: number, category, boolean, time, text, id, constant; or
         "ignore" to leave it out.
@@ -116,12 +142,26 @@ def load(
     ('classification', 240, 52, 52)
     """
     _check_arguments(source, kind, task, seed)
-    table = _read(source, on_bad_row, kind, data_dir)
+    said = with_defaults(source, {"kind": kind, "target": target, "entity": entity, "time": time})
+    target, entity, time = said["target"], said["entity"], said["time"]
+    kind = _kind_of(said["kind"], {"entity": entity, "lengths": lengths}, {"text": text, "unit": unit})
+    as_text = partial(
+        read_text,
+        kind=kind,
+        with_target=any(each is not None for each in (target, group, time, columns)),
+        target=target if isinstance(target, str) else None,
+        text=text,
+        unit=unit,
+        on_bad_row=on_bad_row,
+    )
+    table = _read(source, on_bad_row, kind, data_dir, lengths=lengths, as_text=as_text)
     if target is not None and not isinstance(target, str):
         table = attach_target(table, target)
     name = target if isinstance(target, str) else table.target
     wishes = Wishes(name, task, labels, group, time, dict(columns or {}))
-    roles = (image_roles if isinstance(table, ImageTable) else find_roles)(table.frame, wishes, table.origin)
+    if kind == "sequence" or isinstance(table, SequenceTable):
+        return sequence_data(table, wishes, entity, How(coerce, on_bad_row == "skip", labels, int(seed)))
+    roles = _roles(table, wishes)
     data = _understood(table, roles, coerce=coerce, several_labels=labels, skip=on_bad_row == "skip")
     why = ""
     if roles.target is not None:
@@ -130,6 +170,8 @@ def load(
     if isinstance(table, ImageTable):
         data = replace(data, mirror_safe=_mirror_safe(source))
         return _with_images(data, table, _split_images(data, table), image_size)
+    if isinstance(table, TextTable):
+        return _with_texts(data, table, _split_texts(data, table))
     return _checked(data, _split(data))
 
 
@@ -164,12 +206,17 @@ def load_like(
         As for ``load``.
     """
     state, roles = from_settings(settings)
-    table = _read(source, on_bad_row, state["kind"], data_dir, need_labels=state["target"] is not None)
+    as_text = partial(read_text_like, rule=state["text"], on_bad_row=on_bad_row) if state["text"] else _no_text
+    need_labels = state["target"] is not None
+    table = _read(source, on_bad_row, state["kind"], data_dir, need_labels=need_labels, as_text=as_text)
     if target is not None:
         table = attach_target(table, target)
     if isinstance(table, ImageTable):
         table = from_rows(state, table)
     same = table.fingerprint == state["fingerprint"]
+    if state["kind"] == "sequence":
+        how = How(state["coerce"], on_bad_row == "skip", state["several_labels"], state["seed"])
+        return sequence_data_like(table, state, roles, how, same)
     data = _understood(
         table,
         roles if same else roles.without_split(),
@@ -181,12 +228,41 @@ def load_like(
     if isinstance(table, ImageTable):
         parts = _split_images(data, table) if same else _unsplit(data)
         return _with_images(replace(data, image_column=state["image_column"]), table, parts, None, rule=state["rule"])
+    if isinstance(table, TextTable):
+        return _with_texts(data, table, _split_texts(data, table) if same else _unsplit(data))
     return _checked(data, _split(data) if same else _unsplit(data))
 
 
 def _unsplit(data: Data) -> Split:
     everything = np.full(len(data), TEST, dtype=np.int8)
     return Split(everything, "not split: other content than was loaded first, all rows are in the test")
+
+
+def _roles(table: Table, wishes: Wishes) -> Roles:
+    if isinstance(table, TextTable):
+        return text_roles(table.frame, wishes, table.origin, table.rule)
+    return (image_roles if isinstance(table, ImageTable) else find_roles)(table.frame, wishes, table.origin)
+
+
+def _split_texts(data: Data, table: TextTable) -> Split:
+    return split_by_place(len(data)) if table.rule.in_order else _split(data)
+
+
+def _with_texts(data: Data, table: TextTable, parts: Split) -> Data:
+    """Return the data with the rule of their texts, and the findings of the check-up."""
+    columns = [column for column in data.roles.columns if column.name not in (data.group, data.time)]
+    findings = check_texts(
+        data.frame,
+        columns,
+        data.target,
+        data.task,
+        parts.part,
+        table.rule,
+        data.rejects,
+        several_labels=data.several_labels,
+        time=data.time,
+    )
+    return replace(data, text=table.rule, part=parts.part, how_split=parts.how, findings=findings)
 
 
 def _split_images(data: Data, table: ImageTable) -> Split:
@@ -237,14 +313,28 @@ def _with_images(
 
 
 def _check_arguments(source: Any, kind: str | None, task: str | None, seed: int) -> None:
-    if kind not in (None, "table", "image"):
+    if kind is not None and kind not in KINDS:
         raise UsageError(
-            f"nnzoo loads data of the kinds table and image; got kind={quote(kind)}.", 'Pass kind="image".'
+            f"nnzoo loads data of the kinds {listing(KINDS)}; got kind={quote(kind)}.", nearest(kind, KINDS)
         )
     if task is not None and task not in TASKS:
         raise UsageError(f"The task needs to be classification or regression; got {quote(task)}.", nearest(task, TASKS))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= MAX_SEED:
         raise UsageError(f"seed needs a whole number from 0 to {MAX_SEED}; got {quote(seed)}.", "Pass seed=0.")
+
+
+def _kind_of(kind: str | None, *options: Mapping[str, Any]) -> str | None:
+    """Return the kind that the options of sequences or of texts say, where it is not said."""
+    for own, known in zip(("sequence", "text"), options, strict=True):
+        given = [name for name, value in known.items() if value is not None]
+        if given and kind not in (None, own):
+            raise UsageError(f"{' and '.join(known)} are for {own}s; got kind={quote(kind)}.", f'Pass kind="{own}".')
+        kind = own if given else kind
+    return kind
+
+
+def _no_text(source: Any) -> None:
+    """Take no source as text."""
 
 
 def _read(
@@ -254,18 +344,29 @@ def _read(
     data_dir: str | os.PathLike[str] | None = None,
     *,
     need_labels: bool = True,
+    lengths: Any = None,
+    as_text: Callable[[Any], TextTable | None] = _no_text,
 ) -> Table:
+    sequences = read_sequences(source, kind, lengths)
+    if sequences is not None:
+        return sequences
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.suffix.lower() == MODEL_SUFFIX:
             hint = f"Open it with nnzoo.load_model({os.fspath(source)!r})."
             raise UsageError(f"{quote(os.fspath(source))} is a model; load needs data.", hint)
         if isinstance(source, str) and not path.suffix and path.name == source and not path.exists():
-            return _read_named(source, data_dir)
-    return read_source(source, kind, on_bad_row=on_bad_row, need_labels=need_labels).need_rows()
+            return _read_named(source, data_dir, as_text)
+    texts = as_text(source)
+    if texts is not None:
+        return texts.need_rows()
+    as_kind = "table" if kind == "sequence" else kind
+    return read_source(source, as_kind, on_bad_row=on_bad_row, need_labels=need_labels).need_rows()
 
 
-def _read_named(name: str, data_dir: str | os.PathLike[str] | None) -> Table:
+def _read_named(
+    name: str, data_dir: str | os.PathLike[str] | None, as_text: Callable[[Any], TextTable | None]
+) -> Table:
     """Return a bundled or a public set."""
     if name in PUBLIC:
         return read_public(name, data_dir=data_dir)
@@ -273,7 +374,7 @@ def _read_named(name: str, data_dir: str | os.PathLike[str] | None) -> Table:
         message = f"There is neither a file nor a set {quote(name)}."
         raise DataError(message, nearest(name, [*SAMPLES, *PUBLIC, *_tables_here()]))
     path = sample_path(name)
-    table = read_source(path, None)
+    table = as_text(path) or read_source(path, None)
     return replace(table, origin=name if isinstance(table, ImageTable) else path.name)
 
 
@@ -282,7 +383,9 @@ def _understood(table: Table, roles: Roles, *, coerce: bool, several_labels: boo
     columns = roles.columns if roles.target is None else (*roles.columns, roles.target)
     known = [name for name in table.frame.columns if name not in roles.ignored]
     parsed = parse(table.frame.select(known), columns, origin=table.origin, rows=table.rows, coerce=coerce)
-    complete, rejects = _complete(parsed.frame, table, roles, several_labels=several_labels, skip=skip)
+    complete, rejects = complete_rows(
+        parsed.frame, roles.needed, table.rows, table.origin, several_labels=several_labels, skip=skip
+    )
     return Data(
         frame=parsed.frame.filter(pl.Series(complete)),
         rows=table.rows[complete],
@@ -300,34 +403,6 @@ def _understood(table: Table, roles: Roles, *, coerce: bool, several_labels: boo
         extra=parsed.extra,
         coerce=coerce,
     )
-
-
-def _complete(
-    frame: pl.DataFrame, table: Table, roles: Roles, *, several_labels: bool, skip: bool
-) -> tuple[np.ndarray, list[Reject]]:
-    """Return the mask of the rows that have a target, group and time, and the others as rejects."""
-    complete, rejects = np.ones(frame.height, dtype=bool), []
-    for role, name in roles.needed.items():
-        missing = frame[name].is_null().to_numpy() & complete
-        rows = table.rows[missing].tolist()
-        if rows and not skip:
-            raise _missing(role, name, rows, table.origin, several_labels=role == "target" and several_labels)
-        complete &= ~missing
-        rejects += [Reject(row, None, f"has no {role} {quote(name)}") for row in rows]
-    if not complete.any():
-        message = f"{table.origin} needs rows with a {', '.join(roles.needed)}; got 0 rows."
-        raise DataError(message, "Fill in these columns.")
-    return complete, rejects
-
-
-def _missing(role: str, name: str, rows: list[int], origin: str, *, several_labels: bool) -> SchemaError:
-    named = ", ".join(map(str, rows[:_MAX_NAMED_ROWS]))
-    more = f" and {len(rows) - _MAX_NAMED_ROWS:,} more" if len(rows) > _MAX_NAMED_ROWS else ""
-    hint = 'Fill it in, or pass on_bad_row="skip" (--on-bad-row skip) to leave such rows out.'
-    if several_labels:
-        hint += f" A row without any label is written {quote(SEPARATOR)}."
-    where = f"row{'s' * (len(rows) > 1)} {named}{more}"
-    return SchemaError(f"{origin} needs the {role} {quote(name)} in every row; it is missing in {where}.", hint)
 
 
 def _split(data: Data) -> Split:

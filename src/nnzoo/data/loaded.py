@@ -14,9 +14,12 @@ from nnzoo.data.kinds import Column
 from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.roles import TASKS, Roles
+from nnzoo.data.sequences import Sequences, StepSchema
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
+from nnzoo.data.text import TextRule
 
 MAX_SEED = 2**32 - 1
+KINDS = ("table", "image", "sequence", "text")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,15 @@ class Part:
         Number of every row in the source, counted from 1.
     images : ndarray or None
         Of image data: (n_rows, height, width), or (n_rows, height, width, channels); bytes or float32.
+    sequences : Sequences or None
+        Of sequences: the parsed steps of every row.
     """
 
     name: str
     frame: pl.DataFrame
     rows: np.ndarray
     images: np.ndarray | None = None
+    sequences: Sequences | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -89,6 +95,12 @@ class Data:
         Column that names the images.
     mirror_safe : bool or None
         Whether a mirror image is of the same class; None where nobody knows.
+    sequences : Sequences or None
+        Of sequences: the parsed steps of every row; ``frame`` then has a row for each sequence.
+    schema : StepSchema or None
+        Of sequences: what stands in a step.
+    text : TextRule or None
+        Of texts: which column holds them, and what a token is.
     """
 
     frame: pl.DataFrame
@@ -111,16 +123,37 @@ class Data:
     rule: PixelRule | None = None
     image_column: str | None = None
     mirror_safe: bool | None = None
+    sequences: Sequences | None = None
+    schema: StepSchema | None = None
+    text: TextRule | None = None
 
     @property
     def kind(self) -> str:
-        """Kind of the data: "table" or "image"."""
+        """Kind of the data: "table", "image", "sequence" or "text"."""
+        if self.schema is not None:
+            return "sequence"
+        if self.text is not None:
+            return "text"
         return "table" if self.images is None else "image"
 
     @property
+    def output(self) -> str | None:
+        """What is predicted of sequences and texts: "sequence" one target for each, "step" one a step, "next"."""
+        if self.text is not None:
+            return "next" if self.target is None else "sequence"
+        return None if self.schema is None else self.schema.output
+
+    @property
+    def why_output(self) -> str:
+        """The reason for the output in words."""
+        if self.text is not None:
+            return f"no target is given: the next {self.text.unit}" if self.target is None else "one target a text"
+        return "" if self.schema is None else self.schema.why
+
+    @property
     def columns(self) -> tuple[Column, ...]:
-        """The input columns, in the order of the source."""
-        return self.roles.inputs
+        """The input columns, in the order of the source; of sequences those of a step."""
+        return self.roles.inputs if self.schema is None else self.schema.inputs
 
     @property
     def target(self) -> str | None:
@@ -165,12 +198,13 @@ class Data:
     @property
     def all(self) -> Part:
         """All rows, in the order of the source."""
-        return Part("all", self.frame, self.rows, self.images)
+        return Part("all", self.frame, self.rows, self.images, self.sequences)
 
     def chosen(self, mask: np.ndarray, name: str) -> Part:
         """Return the rows of a mask, booleans of shape (n_rows,), under that name."""
         images = None if self.images is None else self.images[mask]
-        return Part(name, self.frame.filter(pl.Series(mask)), self.rows[mask], images)
+        sequences = None if self.sequences is None else self.sequences.take(mask)
+        return Part(name, self.frame.filter(pl.Series(mask)), self.rows[mask], images, sequences)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -191,13 +225,15 @@ class Data:
             "kind": self.kind,
             "rule": None if self.rule is None else self.rule.to_json(),
             "image_column": self.image_column,
+            "sequences": None if self.schema is None else self.schema.to_json(),
+            "text": None if self.text is None else self.text.to_json(),
         }
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        thing = "rows" if self.images is None else "images"
+        thing = {"table": "rows"}.get(self.kind, f"{self.kind}s")
         return f"<Data: {len(self):,} {thing} of {self.origin}, target {self.target!r}>"
 
     def __str__(self) -> str:
@@ -225,20 +261,25 @@ def from_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Roles]:
     def is_name(value: object) -> bool:
         return value is None or stored.is_text(value)
 
-    checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target", "rule"), stored.anything)
+    checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target", "rule", "sequences", "text"), stored.anything)
     checks |= dict.fromkeys(("task", "group", "time", "id_column", "image_column"), is_name)
     checks |= dict.fromkeys(("several_labels", "coerce"), stored.is_truth)
     checks |= {"why_task": stored.is_text, "fingerprint": stored.is_text, "ignored": stored.is_texts}
     state = stored.record(
         dict(settings),
         "settings",
-        checks | {"seed": stored.whole(0, MAX_SEED), "kind": stored.one_of(("table", "image"))},
+        checks | {"seed": stored.whole(0, MAX_SEED), "kind": stored.one_of(KINDS)},
     )
     columns = tuple(Column.from_json(item) for item in stored.items(state["columns"], "settings"))
     target = None if state["target"] is None else Column.from_json(state["target"])
     named = [state[role] for role in ("group", "time", "id_column") if state[role] is not None]
     if not set(named) <= {column.name for column in columns} or state["task"] not in (None, *TASKS):
         raise stored.refuse("settings", "roles of known columns and a known task", "others")
+    for name, kind, thing in (("sequences", "sequence", "a schema of steps"), ("text", "text", "a rule of texts")):
+        if (state[name] is not None) != (state["kind"] == kind):
+            raise stored.refuse("settings", f"{thing} for the kind {kind}, and for no other", "another")
+    state["text"] = None if state["text"] is None else TextRule.from_json(state["text"])
+    state["sequences"] = None if state["sequences"] is None else StepSchema.from_json(state["sequences"])
     state["rule"] = None if state["rule"] is None else PixelRule.from_json(state["rule"])
     group, time, id_column = (state[role] for role in ("group", "time", "id_column"))
     return state, Roles(columns, target, group, time, id_column, tuple(state["ignored"]))

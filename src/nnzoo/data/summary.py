@@ -23,7 +23,8 @@ LONGEST_NAME = 32
 
 def describe(data: "Data") -> dict[str, Any]:
     """Return all that was inferred as plain JSON, names as they are in the source."""
-    columns = [*data.roles.columns, *([data.roles.target] if data.roles.target else [])]
+    steps = [] if data.schema is None else [*([data.schema.time] if data.schema.time else []), *data.schema.columns]
+    columns = [*data.roles.columns, *steps, *([data.roles.target] if data.roles.target else [])]
     sizes = np.bincount(data.part, minlength=3).tolist()
     return {
         "origin": data.origin,
@@ -31,6 +32,8 @@ def describe(data: "Data") -> dict[str, Any]:
         "kind": data.kind,
         "n_rows": len(data),
         "images": _images(data),
+        "sequences": _sequences(data),
+        "text": None if data.text is None else data.text.to_json() | {"output": data.output, "why": data.why_output},
         "columns": [_column(data, column) for column in columns],
         "ignored": list(data.roles.ignored),
         "extra": list(data.extra),
@@ -88,8 +91,26 @@ def _images(data: "Data") -> dict[str, Any] | None:
     return {"shape": list(data.images.shape[1:]), "type": str(data.images.dtype), "why": data.rule.why}
 
 
+def _sequences(data: "Data") -> dict[str, Any] | None:
+    """Return how many steps the sequences have, what orders them, and what is predicted of them."""
+    if data.sequences is None or data.schema is None:
+        return None
+    lengths = data.sequences.lengths
+    return {
+        "n_steps": data.sequences.n_steps,
+        "shortest": int(lengths.min()) if len(lengths) else 0,
+        "median": float(np.median(lengths)) if len(lengths) else 0.0,
+        "longest": int(lengths.max(initial=0)),
+        "layout": data.schema.layout,
+        "time": None if data.schema.time is None else data.schema.time.name,
+        "output": data.schema.output,
+        "why": data.schema.why,
+    }
+
+
 def _column(data: "Data", column: Column) -> dict[str, Any]:
-    n_missing = data.frame[column.name].null_count() if column.name in data.frame.columns else 0
+    frames = [data.frame, *([] if data.sequences is None else [data.sequences.frame])]
+    n_missing = sum(frame[column.name].null_count() for frame in frames if column.name in frame.columns)
     return {
         "name": column.name,
         "kind": column.kind,
@@ -101,6 +122,8 @@ def _column(data: "Data", column: Column) -> dict[str, Any]:
 
 def _role(data: "Data", column: Column) -> str:
     named = {data.target: "target", data.group: "group", data.time: "split by time", data.id_column: "row name"}
+    if data.schema is not None:
+        named |= {data.id_column: "sequence name"} | {c.name: "order" for c in [data.schema.time] if c is not None}
     return named.get(column.name) or ("left out" if column.kind in NO_INPUT else "input")
 
 
@@ -108,6 +131,12 @@ def _title(told: dict[str, Any]) -> str:
     n_rows, n_columns = told["n_rows"], len(told["columns"]) + len(told["ignored"])
     if told["images"] is not None:
         return f"{told['origin']}: {n_rows:,} image{'s' * (n_rows != 1)}"
+    if told["sequences"] is not None:
+        n_steps = told["sequences"]["n_steps"]
+        return f"{told['origin']}: {n_rows:,} sequence{'s' * (n_rows != 1)}, {n_steps:,} steps"
+    if told["text"] is not None:
+        thing = "piece" if told["text"]["in_order"] else "text"
+        return f"{told['origin']}: {n_rows:,} {thing}{'s' * (n_rows != 1)}"
     return f"{told['origin']}: {n_rows:,} row{'s' * (n_rows != 1)}, {n_columns:,} column{'s' * (n_columns != 1)}"
 
 
@@ -116,14 +145,22 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
     if told["images"] is not None:
         shape = " x ".join(map(str, told["images"]["shape"]))
         facts.append(("Images", f"{shape}, {told['images']['type']}: {_plain(told['images']['why'])}"))
-    if told["target"] is None:
+    if told["sequences"] is not None:
+        facts += _sequence_facts(told["sequences"])
+    if told["text"] is not None:
+        facts += _text_facts(told["text"], told["columns"])
+    if told["sequences"] is not None and told["target"] is None:
+        facts.append(("Target", "none: of what comes next all inputs are predicted"))
+    elif told["text"] is not None and told["target"] is None:
+        facts.append(("Target", f"none: the next {told['text']['unit']} is predicted"))
+    elif told["target"] is None:
         facts.append(("Target", "none given; pass target= (--target) to say which column is to be predicted"))
     else:
         facts.append(("Target", quote(told["target"])))
         facts.append(("Task", f"{told['task']}: {_plain(told['why_task'])}"))
     parts = told["split"]
     sizes = ", ".join(f"{name} {parts[name]:,}" for name in PART_NAMES)
-    thing = "rows" if told["images"] is None else "images"
+    thing = {"table": "rows"}.get(told["kind"], f"{told['kind']}s")
     facts.append(("Split", f"{sizes} {thing}; {parts['how']}"))
     if told["ignored"]:
         facts.append(("Ignored", listing(told["ignored"])))
@@ -133,6 +170,22 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
         cells = ", ".join(f"{quote(name)} {n:,}" for name, n in list(told["n_coerced"].items())[:MAX_COLUMNS])
         facts.append(("Coerced", f"cells that did not fit and count as missing: {cells}"))
     return facts
+
+
+def _sequence_facts(told: dict[str, Any]) -> list[tuple[str, str]]:
+    lengths = f"{told['shortest']:,} to {told['longest']:,} in a sequence, median {told['median']:,.0f}"
+    if told["shortest"] == told["longest"]:
+        lengths = f"{told['longest']:,} in every sequence"
+    order = f"in the order of {quote(told['time'])}" if told["time"] is not None else "in the order of the source"
+    return [("Steps", f"{lengths}; {order}"), ("Output", f"{told['output']}: {_plain(told['why'])}")]
+
+
+def _text_facts(told: dict[str, Any], columns: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    how = next(column["why"] for column in columns if column["name"] == told["name"])
+    texts = f"one text in pieces, {_plain(how)}"
+    if not told["in_order"]:
+        texts = f"{quote(told['name'])}, {_plain(how)}; at most {told['max_length']:,} {told['unit']}s of each"
+    return [("Texts", texts), ("Output", f"{told['output']}: {_plain(told['why'])}")]
 
 
 def _cells(columns: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str]]:

@@ -110,6 +110,13 @@ def to_times(raw: pl.Series, form: str = "") -> tuple[pl.Series, pl.Series]:
     return times.cast(pl.Datetime("us")), bad
 
 
+def has_offset(raw: pl.Series) -> pl.Series:
+    """Return the mask of the written times that name their offset from UTC."""
+    if not is_words(raw.dtype):
+        return _none_bad(raw)
+    return _stripped(raw).str.contains(rf":\d{{2}}(\.\d+)?\s?{_ZONE}$").fill_null(value=False)
+
+
 def slash_form(raw: pl.Series) -> str:
     """Return which of day and month comes first in dates written with slashes; "" where none is.
 

@@ -5,6 +5,7 @@ following code where the steps are codes (symbols, characters, words).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from nnzoo.engine.forward import forward_sequences
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import UsageError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Rows
+from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, FittedState, Rows
 from nnzoo.heads import choose_head
 from nnzoo.inputs import Inputs, Reading
 from nnzoo.networks.memory import POOLINGS, Carried, RecurrentBody
@@ -46,6 +47,10 @@ RECURRENT_RANGES: dict[str, Range] = {
     "bptt_steps": either(OneOf((None,)), Whole(1)),
 }
 """Ranges of what every recurrent network has."""
+
+
+N_FUTURES = 200
+MAX_ERRORS = 2_000
 
 
 def _classifies(network: Any) -> bool:
@@ -149,8 +154,13 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows = self._read_inputs(self._cut_to(X, lengths))
         return forward_sequences(self.network_, self._to_inputs(rows), per_step=False, head=False)
 
-    def forecast(self: Any, X: Any, n_steps: int, *, lengths: Any = None) -> np.ndarray:
+    def forecast(
+        self: Any, X: Any, n_steps: int, *, lengths: Any = None, interval: float | None = None, random_state: int = 0
+    ) -> Any:
         """Return what follows each series, each prediction fed back as the next input.
+
+        The interval comes from 200 simulated futures: to every prediction an error is added, drawn from those of the
+        validation rows (without any, of the training rows), and fed back with it.
 
         Parameters
         ----------
@@ -158,11 +168,15 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         n_steps : int
             Steps to go on.
         lengths : array of shape (n,), optional
+        interval : float, optional
+            Share of the futures that lie between the ends, such as 0.9.
+        random_state : int, default 0
+            Of the simulation.
 
         Returns
         -------
-        ndarray of shape (n, n_steps, d)
-            In the unit of the data.
+        ndarray of shape (n, n_steps, d), or three of them
+            In the unit of the data; with ``interval`` the forecast, the lower and the upper end.
 
         Raises
         ------
@@ -176,15 +190,19 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 "Train so, or use sample for symbols.",
             )
         rows = self._read_inputs(self._cut_to(X, lengths))
-        out = np.zeros((len(rows), n_steps, rows.width))
+        middle = self._futures(rows, n_steps, lambda scores: scores)
+        if interval is None:
+            return middle
+        draw = np.random.default_rng(random_state)
 
-        def follow(scores: Tensor) -> np.ndarray:
-            values = self.target_.standard.invert(scores.double().cpu().numpy())
-            return values.reshape(len(values), -1)
+        def with_error(scores: np.ndarray) -> np.ndarray:
+            return scores + self.residuals_[draw.integers(len(self.residuals_), size=len(scores))]
 
-        for index in _groups_of_equal_length(rows.lengths):
-            out[index] = np.stack(list(self._free_run(rows[index], n_steps, follow)), axis=1)
-        return out
+        many = self._futures(rows[np.repeat(np.arange(len(rows)), N_FUTURES)], n_steps, with_error)
+        low, high = np.quantile(
+            many.reshape(len(rows), N_FUTURES, n_steps, -1), [(1 - interval) / 2, (1 + interval) / 2], axis=1
+        )
+        return middle, low, high
 
     def sample(
         self: Any,
@@ -237,6 +255,19 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         return np.concatenate(list(self._free_run(Ragged.of_padded(start), n_steps, follow)), axis=1).astype(np.int64)
 
+    def _futures(self: Any, rows: Ragged, n_steps: int, change: Any) -> np.ndarray:
+        """Return n_steps values behind each row, in the unit of the data; ``change`` is applied to the scores."""
+        out = np.zeros((len(rows), n_steps, rows.width))
+
+        def follow(scores: Tensor) -> np.ndarray:
+            values = self.target_.standard.invert(change(scores.double().cpu().numpy()))
+            return values.reshape(len(values), -1)
+
+        for length in np.unique(rows.lengths):
+            index = np.flatnonzero(rows.lengths == length)
+            out[index] = np.stack(list(self._free_run(rows[index], n_steps, follow)), axis=1)
+        return out
+
     def _free_run(self: Any, rows: Ragged, n_steps: int, follow: Any) -> Any:
         """Yield the values (n, d) of each step that follows rows of equal length."""
         network = self.network_.eval()
@@ -250,6 +281,44 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 if number + 1 < n_steps:
                     step: Steps = self._to_inputs(Ragged.of_padded(values[:, None, :]))
                     _, carried = network.body.advance(network.scaling(step), carried)
+
+    # The errors that forecasts are simulated with
+
+    def fit_run(self: Any, run: Any, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Any:
+        """Train as every network does; of forecasts of numbers, keep the errors."""
+        super().fit_run(run, X, y, sample_weight, validation)  # pyright: ignore[reportAttributeAccessIssue]
+        self.residuals_ = self._errors(X if validation is None else validation[0])
+        return self
+
+    def _errors(self: Any, X: Any) -> np.ndarray:
+        """Return errors of what comes next, as the loss sees them: at most 2,000, evenly spread over the steps."""
+        if self.output != "next" or _classifies(self):
+            return np.zeros((0, self.target_.n_targets))
+        came, predicted, _ = self.predict_next(X)
+        scale = self.target_.standard.scale
+        errors = (came - predicted).reshape(len(came), -1) / scale
+        return errors[np.linspace(0, len(errors) - 1, min(len(errors), MAX_ERRORS)).astype(np.int64)]
+
+    def _sizes(self: Any) -> dict[str, Any]:
+        n_errors = len(self.residuals_) if hasattr(self, "residuals_") else 0
+        return super()._sizes() | {"n_errors": n_errors}  # pyright: ignore[reportAttributeAccessIssue]
+
+    def fitted_state(self: Any) -> FittedState:
+        """Return what a model file stores, the errors among it."""
+        state = super().fitted_state()  # pyright: ignore[reportAttributeAccessIssue]
+        errors = getattr(self, "residuals_", np.zeros((0, self.target_.n_targets)))
+        return replace(state, tensors=state.tensors | {"errors": errors})
+
+    def expected_tensors(self: Any, sizes: Mapping[str, Any]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+        """Return name, type and shape of every tensor of a network of these sizes."""
+        table = super().expected_tensors(sizes)  # pyright: ignore[reportAttributeAccessIssue]
+        return table | {"errors": (np.dtype(np.float64), (sizes["n_errors"], sizes["n_targets"]))}
+
+    def restore(self: Any, state: FittedState) -> Any:
+        """Take over a stored state."""
+        super().restore(state)  # pyright: ignore[reportAttributeAccessIssue]
+        self.residuals_ = state.tensors["errors"]
+        return self
 
     # Inside: reading
 
@@ -328,7 +397,3 @@ class LossOfSteps:
         """Return the losses (n_rows,) of scores (n_steps_in_all, k)."""
         losses = self.step_loss(scores, target.flat())
         return losses.new_zeros(len(target)).index_add(0, target.rows(), losses) / self.mean_length
-
-
-def _groups_of_equal_length(lengths: np.ndarray) -> list[np.ndarray]:
-    return [np.flatnonzero(lengths == length) for length in np.unique(lengths)]

@@ -26,6 +26,10 @@ class Predicts(Protocol):
         """Return predictions, and probabilities (n, n_classes) where the network has them."""
         ...
 
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Return one vector a row, where the network makes any."""
+        ...
+
 
 @dataclass
 class Decoder:
@@ -84,6 +88,16 @@ class Decoder:
         self.n_rows += len(rows) + len(rejects)
         self.n_rejected += len(rejects)
         return out if not rejects else self._with_rejects(out, rows, table, rejects)
+
+    def encode(self, table: Table) -> pl.DataFrame:
+        """Return the vector of each row of a chunk: the id column or "row", then "code_1", "code_2", ..."""
+        index, frame, rejects = self._parse(table)
+        rows = table.rows[index]
+        encoded = self.recipe.encode(frame, origin=table.origin, rows=rows, strict=self.strict)
+        self._count(encoded.counts)
+        self.n_rows += len(rows) + len(rejects)
+        self.n_rejected += len(rejects)
+        return coded_columns({self._key: self._keys(table, index)}, self.network.transform(encoded.X))
 
     def warn(self) -> None:
         """Say once, as warnings, what was unusual in all chunks so far."""
@@ -167,6 +181,11 @@ def predicted_columns(
     if probability is not None:
         columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(classes)}
     return columns
+
+
+def coded_columns(names: dict[str, Any], codes: np.ndarray) -> pl.DataFrame:
+    """Return a frame of names and of the columns "code_1", "code_2", ... of an array (n, n_out)."""
+    return pl.DataFrame(names | {f"code_{k + 1}": column for k, column in enumerate(codes.T)})
 
 
 def _find_bad_rows(table: Table, wanted: Sequence[Column], index: np.ndarray, *, coerce: bool) -> dict[int, str]:

@@ -13,7 +13,7 @@ from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.images import ImageTable
 from nnzoo.data.imagestack import IMAGE
 from nnzoo.data.rawtable import Reject
-from nnzoo.prediction.decode import NOTE, ROW, Predicts, predicted_columns
+from nnzoo.prediction.decode import NOTE, ROW, Predicts, coded_columns, predicted_columns
 
 CHUNK = 2048
 
@@ -63,6 +63,16 @@ class ImageDecoder:
             yield replace(
                 table, frame=table.frame[place], rows=table.rows[place], images=table.images.take(index), rejects=[]
             )
+
+    def encode(self, table: ImageTable) -> pl.DataFrame:
+        """Return the vector of each image of a chunk: "file" or "row", then "code_1", "code_2", ..."""
+        name = name_column(table.frame)
+        images, good, bad = decoded(table, self.recipe.rule)
+        key = ROW if name == IMAGE else name
+        keys = pl.Series(key, table.rows if name == IMAGE else table.frame[name]).filter(pl.Series(good))
+        self.n_rows, self.n_rejected = self.n_rows + len(good), self.n_rejected + len(bad) + len(self._pending)
+        self._pending = []
+        return coded_columns({key: keys}, self.network.transform(images))
 
     def decode(self, table: ImageTable) -> pl.DataFrame:
         """Return the predictions of a chunk: "file" or "row", "prediction", "probability_<label>", "note"."""
