@@ -29,7 +29,7 @@ from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
-from nnzoo.recipes import AnyRecipe, read_recipe
+from nnzoo.recipes import AnyRecipe, TextRecipe, read_recipe
 from nnzoo.tensorfile import read_tensors, write_tensors
 from nnzoo.tensorlayout import Table
 
@@ -188,6 +188,36 @@ class Model:
         from nnzoo.steps import encode
 
         return encode(self, rows, on_bad_row=on_bad_row)
+
+    def sample(
+        self, n_samples: int = 1, *, length: int = 400, prompt: str = "", temperature: float = 1.0, seed: int = 0
+    ) -> list[str]:
+        """Return new texts from a model of a language, without the prompt.
+
+        Parameters
+        ----------
+        n_samples : int
+        length : int
+            Characters or words of each.
+        prompt : str
+            What the texts go on from.
+        temperature : float, default 1
+            Near 0 the likeliest token always comes, above 1 rare ones come more often.
+        seed : int, default 0
+
+        Raises
+        ------
+        UsageError
+            The model was not trained on a text alone.
+        """
+        if not isinstance(self.recipe, TextRecipe) or self.recipe.output != "next":
+            raise UsageError(
+                "sample needs a model that was trained on a text alone.", 'Train on a .txt file, or on "genesis".'
+            )
+        codes = self.recipe.codes_of(prompt) if prompt else None
+        network: Any = self.network
+        drawn = network.sample(n_samples, n_steps=length, prompt=codes, temperature=temperature, random_state=seed)
+        return [self.recipe.decode(each) for each in drawn]
 
     def __str__(self) -> str:
         return "\n".join(f"{name.replace('_', ' '):<16} {_words(value)}" for name, value in self.card().items())

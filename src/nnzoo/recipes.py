@@ -52,7 +52,7 @@ def encode_rows(recipe: AnyRecipe, part: Part, origin: str) -> tuple[Any, Any]:
     X is float64 (n, d), images, or sequences as Ragged. y is one value a row; Ragged where every step has one; None
     where what is next is learned.
     """
-    X = recipe.encode_part(part, origin)
+    X: Any = recipe.encode_part(part, origin)
     if isinstance(recipe, SequenceRecipe):
         y = recipe.encode_target(part, origin)
         return X, Ragged(y[:, None], X.lengths) if recipe.output == "step" and y is not None else y

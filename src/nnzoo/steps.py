@@ -29,7 +29,7 @@ from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
 from nnzoo.prediction.images import ImageDecoder
 from nnzoo.prediction.sequences import SequenceDecoder, check_forecast
-from nnzoo.prediction.stream import predict_chunks
+from nnzoo.prediction.stream import Decodes, predict_chunks
 from nnzoo.recipes import AnyRecipe, encode_rows, kind_of, labels_as_bytes, learn_recipe, output_of
 from nnzoo.suiting import suit
 from nnzoo.training.checkpoint import Checkpoints
@@ -40,7 +40,7 @@ __all__ = ["build", "encode", "evaluate", "load", "predict", "train"]
 DEFAULT_NETWORKS = {
     "table": "deep-feed-forward",
     "image": "deep-convolutional-network",
-    "sequence": "long-short-term-memory",
+    "sequence": "gated-recurrent-unit",
     "text": "long-short-term-memory",
 }
 SALT_BYTES = 16
@@ -90,7 +90,7 @@ def build(
     check_names(name, params or {}, ranges)
     _check_fit(estimator, data)
     known = estimator.get_params(deep=False)
-    settings: dict[str, Any] = {"task": _task(data)} if "task" in known else {}
+    settings: dict[str, Any] = {"task": learned_task(data)} if "task" in known else {}
     if not isinstance(network, Network):
         advice = suit(estimator, data, params or {})
         settings |= advice.settings
@@ -115,10 +115,10 @@ def _check_fit(estimator: Network, data: Data) -> None:
     rows = [row for row in catalog.CATALOG if row.class_name == type(estimator).__name__]
     tasks = rows[0].tasks if rows else ("classification", "regression")
     kinds = rows[0].kinds if rows else estimator.kinds
-    able = [row.id for row in catalog.CATALOG if _task(data) in row.tasks and data.kind in row.kinds]
-    if _task(data) not in tasks:
+    able = [row.id for row in catalog.CATALOG if learned_task(data) in row.tasks and data.kind in row.kinds]
+    if learned_task(data) not in tasks:
         raise UsageError(
-            f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {_task(data)}.",
+            f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {learned_task(data)}.",
             f"Use {listing(able)}.",
         )
     if data.kind not in kinds:
@@ -131,7 +131,7 @@ def _check_fit(estimator: Network, data: Data) -> None:
         )
 
 
-def _task(data: Data) -> str | None:
+def learned_task(data: Data) -> str | None:
     """Return the task of the data; what comes next is a symbol in a text, else a number."""
     if data.output == "next":
         return "classification" if data.kind == "text" else "regression"
@@ -308,22 +308,22 @@ def encode(model: Model, rows: Any, *, on_bad_row: str = "error") -> pl.DataFram
 
 def make_decoder(
     model: Model, *, n_steps: int | None = None, strict: bool = False, on_bad_row: str = "error"
-) -> Decoder | ImageDecoder | SequenceDecoder:
+) -> Decodes:
     """Return what turns rows into predictions of this model."""
     if on_bad_row not in ("error", "skip"):
         raise UsageError(f"on_bad_row needs 'error' or 'skip'; got {on_bad_row!r}.", "Pass on_bad_row='skip'.")
     check_is_fitted(model.network)
     settings, recipe = model.provenance.settings, _recipe(model)
-    check_forecast(model.network, n_steps)
+    network: Any = model.network
+    check_forecast(network, n_steps)
     if isinstance(recipe, ImageRecipe):
-        return ImageDecoder(model.network, recipe, model.class_names(), on_bad_row=on_bad_row)
+        return ImageDecoder(network, recipe, model.class_names(), on_bad_row=on_bad_row)
     if not isinstance(recipe, Recipe):
-        network: Any = model.network
         return SequenceDecoder(
             network, recipe, model.class_names(), settings, strict=strict, on_bad_row=on_bad_row, n_steps=n_steps
         )
     return Decoder(
-        model.network,
+        network,
         recipe,
         model.class_names(),
         id_column=settings.get("id_column"),

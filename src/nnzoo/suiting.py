@@ -19,6 +19,12 @@ CONVOLUTIONAL = {"learning_rate": 1e-2}
 DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
+ONE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
+LANGUAGE = {"n_hidden": 256, "dropout": 0.2}
+SEQUENCES_SHOWN = 24_000
+LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 60
+SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
+LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     known = network.get_params(deep=False)
     if "optimizer" not in known:
         return Suit()
+    if data.output is not None:
+        return _suit_sequences(known, data)
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known
@@ -59,3 +67,31 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         return Suit(settings)
     advice = advise(data.train.images, data.rule, mirror_safe=data.mirror_safe, task=str(data.task))  # pyright: ignore[reportArgumentType]
     return Suit(settings | {"augment": advice.augment}, (advice.why,))
+
+
+def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
+    """Return settings for sequences and texts: a schedule that ends at zero, and enough steps also where rows are few.
+
+    One series alone is one row, seen whole in every step; it is trained until its validation part gets worse.
+    """
+    n_rows, words = len(data.train), ()
+    settings: dict[str, Any] = {"optimizer": "adam"}
+    if n_rows == 1:
+        settings |= ONE_SERIES
+    else:
+        batch_size = LARGEST_SEQUENCE_BATCH
+        while batch_size > SMALLEST_SEQUENCE_BATCH and n_rows // batch_size < STEPS_PER_EPOCH:
+            batch_size //= 2
+        n_epochs = min(max(SEQUENCES_SHOWN // n_rows, LEAST_SEQUENCE_EPOCHS), MOST_SEQUENCE_EPOCHS)
+        settings |= {"schedule": "one_cycle", "learning_rate": 5e-3, "batch_size": batch_size}
+        settings |= {"n_epochs": n_epochs, "patience": n_epochs}
+        settings |= LANGUAGE if data.kind == "text" and data.output == "next" else {}
+    if data.train.sequences is not None and "bptt_steps" in known and not known["bidirectional"]:
+        longest = int(data.train.sequences.lengths.max())
+        if longest > LONG_SEQUENCE:
+            settings["bptt_steps"] = BPTT_STEPS
+            words = (
+                f"The longest sequence has {longest:,} steps: gradients go back {BPTT_STEPS} steps "
+                "(truncated backpropagation), the state is carried on.",
+            )
+    return Suit({name: value for name, value in settings.items() if name in known}, words)

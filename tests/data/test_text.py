@@ -2,6 +2,7 @@ import json
 import sys
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
@@ -12,8 +13,9 @@ from nnzoo.data.dataset import load_like
 from nnzoo.data.kinds import infer_columns
 from nnzoo.data.roles import Wishes
 from nnzoo.data.splits import TEST, TRAIN, VALID
-from nnzoo.data.text import TextRule, cut_text, read_text, read_text_like, split_by_place, text_roles
+from nnzoo.data.text import TextRule, read_text, read_text_like, split_by_place, text_roles
 from nnzoo.data.textcheck import check_texts
+from nnzoo.data.textfile import cut_text
 from nnzoo.data.vocabulary import REPLACEMENT, Vocabulary, cleaned
 from nnzoo.errors import DataError, ModelFileError, SchemaError, UsageError
 
@@ -95,7 +97,8 @@ def test_a_list_of_texts_is_running_text_and_with_targets_a_text_a_row():
     assert not rows.rule.in_order
     assert rows.frame.to_dict(as_series=False) == {"text": ["one " * 100, "two"], "y": [1, 0]}
     assert rows.target == "y"
-    assert read_text(["one", "two"], "text", with_target=True).frame["text"].to_list() == ["one", "two"]
+    for same in (["one", "two"], np.array(["one", "two"]), pl.Series(["one", "two"]), pd.Series(["one", "two"])):
+        assert read_text(same, "text", with_target=True).frame["text"].to_list() == ["one", "two"]
 
 
 def test_the_column_of_free_text_is_found_and_its_unit_follows_its_length():
@@ -157,6 +160,7 @@ def test_B9_nul_and_halves_of_surrogate_pairs_become_the_replacement_character_a
     findings = checked(table.frame["text"].to_list(), [TRAIN], unit="character")
     (found,) = [finding for finding in findings if finding.topic == "replaced characters"]
     assert found.message.startswith("2 characters in 1 text are U+FFFD")
+    assert read_text(write(tmp_path, b"a\0b"), "text").frame["text"].to_list() == ["a" + REPLACEMENT + "b"]
     assert read_text(["a\ud800b"], "text").frame["text"].to_list() == ["a" + REPLACEMENT + "b"]
     assert read_text({"t": ["a\0b", "c"], "y": [0, 1]}, "text", text="t").frame["t"][0] == "a" + REPLACEMENT + "b"
     assert read_text({"t": ["a\ud800b", "c"], "y": [0, 1]}, "text", text="t").frame["t"][0] == f"a{REPLACEMENT}b"
@@ -181,6 +185,8 @@ def test_B9_a_word_of_10_megabytes_counts_64_characters_and_long_texts_are_cut()
 def test_words_are_folded_and_signs_stand_alone():
     vocabulary = Vocabulary.learn(["Straße STRASSE, e\u0301 \u00e9"] * 2, "word")
     assert vocabulary.tokens == ("strasse", "\u00e9", ",")
+    # folded, this letter is a j and a mark behind it
+    assert Vocabulary.learn(["\u01f0 \u01f0"], "word").tokens == ("\u01f0",)
 
 
 def test_characters_need_three_occurrences_and_words_two():

@@ -31,6 +31,8 @@ for command in (
     training.train,
     using.evaluate,
     using.predict,
+    using.encode,
+    using.sample,
     using.inspect,
     using.list_networks,
 ):

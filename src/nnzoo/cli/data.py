@@ -20,7 +20,7 @@ def load(source: Source, as_json: Json = False, *, given: LoadOptions) -> None:
         show_json(data.to_json() | {"networks": networks})
         return
     print(data)
-    if data.target is None:
+    if data.target is None and data.output != "next":
         print(f"\nNext: {given.command('load', source)} --target COLUMN")
     else:
         print(f"\nNetworks that fit: {', '.join(networks)}")
@@ -41,7 +41,7 @@ def build(
     from nnzoo import steps
     from nnzoo.cli.outline import outline
 
-    data = given.load_with_target(source)
+    data = given.load_to_learn(source)
     network, params = chosen_network(network, params, settings, data)
     found = outline(steps.build(network, data, params, seed=given.seed), data)
     if as_json:
@@ -56,8 +56,10 @@ def build(
 def fitting_networks(data: "Data") -> list[str]:
     """Return the networks that read such data and can be asked its task."""
     from nnzoo.catalog import CATALOG
+    from nnzoo.steps import learned_task
 
-    return [row.id for row in CATALOG if data.kind in row.kinds and (data.task is None or data.task in row.tasks)]
+    task = learned_task(data)
+    return [row.id for row in CATALOG if data.kind in row.kinds and (task is None or task in row.tasks)]
 
 
 def chosen_network(
@@ -75,13 +77,18 @@ def chosen_network(
 def short_summary(data: "Data") -> str:
     """Return what the data are in three lines, and the warnings of the check-up."""
     sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
-    what = f"{len(data):,} rows, {len(data.columns):,} input columns"
+    things = {"table": "rows"}.get(data.kind, f"{data.kind}s")
+    what = f"{len(data):,} {things}"
     if data.images is not None:
-        what = f"{len(data):,} images, {' x '.join(map(str, data.images.shape[1:]))}"
+        what += f", {' x '.join(map(str, data.images.shape[1:]))}"
+    else:
+        what += f", {data.sequences.n_steps:,} steps" if data.sequences is not None else ""
+        what += "" if data.kind == "text" else f", {len(data.columns):,} input columns"
+    target = f"what comes {data.output}" if data.target is None else f"{quote(data.target)}, {data.task}"
     lines = [
         f"{data.origin}: {what}",
-        f"Target: {quote(data.target)}, {data.task}",
-        f"Split: {sizes} {'rows' if data.images is None else 'images'}; {data.how_split}",
+        f"Target: {target}",
+        f"Split: {sizes} {things}; {data.how_split}",
     ]
     lines += [f"! {each.message} {each.hint}".rstrip() for each in data.findings if each.level == "warning"]
     if data.rejects:

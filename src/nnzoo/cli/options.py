@@ -56,9 +56,17 @@ class LoadOptions:
     group: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Rows with equal values stay in one part of the split.")
     ] = None
-    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="Split by time: the last rows are the test.")] = (
-        None
-    )
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Split by time: the last rows are the test. Of a log: its order."),
+    ] = None
+    entity: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A row is an event; events of one entity make a sequence.")
+    ] = None
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the texts, where several hold text.")
+    ] = None
+    unit: Annotated[str | None, typer.Option(help="Of texts: character or word.")] = None
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +78,7 @@ class LoadOptions:
         False
     )
     on_bad_row: OnBadRow = "error"
-    kind: Annotated[str | None, typer.Option(help="table or image, where the data could be either.")] = None
+    kind: Annotated[str | None, typer.Option(help="table, image, sequence or text, where it could be another.")] = None
     image_size: Annotated[
         str | None, typer.Option(metavar="SIDE", help="Side, or height,width, that images are brought to.")
     ] = None
@@ -88,6 +96,9 @@ class LoadOptions:
             labels=self.labels,
             group=self.group,
             time=self.time,
+            entity=self.entity,
+            text=self.text,
+            unit=self.unit,
             columns=pairs(self.column, "--column", last=True),
             coerce=self.coerce,
             on_bad_row=self.on_bad_row,
@@ -110,10 +121,10 @@ class LoadOptions:
                     words += [name, str(each)]
         return shlex.join([*words, *more])
 
-    def load_with_target(self, source: str) -> "Data":
-        """Load the data as the options say; raise UsageError without a target."""
+    def load_to_learn(self, source: str) -> "Data":
+        """Load the data as the options say; raise UsageError without anything to predict."""
         data = self.load(source)
-        if data.target is None:
+        if data.target is None and data.output != "next":
             raise UsageError("The command needs to know which column to predict.", "Add --target COLUMN.")
         return data
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from nnzoo.model import Model
-    from nnzoo.prediction.decode import Decoder
-    from nnzoo.prediction.images import ImageDecoder
+    from nnzoo.prediction.stream import Decodes
 
 SHOWN_ROWS = 20
 MAX_CELL = 32
@@ -62,6 +61,9 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File for the predictions: .csv, .tsv, .jsonl or .parquet.")
     ] = None,
+    n_steps: Annotated[
+        int | None, typer.Option("--n-steps", min=1, max=1_000_000, help="Of series: how many steps to go on.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse what training never saw.")] = False,
     on_bad_row: OnBadRow = "error",
     raw: Annotated[
@@ -79,7 +81,7 @@ def predict(
     from nnzoo.prediction.stream import check_suffix, predict_chunks, predict_to_file
     from nnzoo.steps import make_decoder
 
-    decoder = make_decoder(trained, strict=strict, on_bad_row=on_bad_row)
+    decoder = make_decoder(trained, n_steps=n_steps, strict=strict, on_bad_row=on_bad_row)
     if out is not None:
         check_suffix(out)
         predict_to_file(decoder, source, out, raw=raw)
@@ -96,6 +98,50 @@ def predict(
             print("All of them: add --out predictions.csv")
     else:
         print(f"{_count(decoder)}: {out}")
+
+
+def encode(
+    model: ModelFile,
+    rows: Annotated[str, typer.Argument(metavar="ROWS", help="Rows, photos, a log of events, a text.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File for the vectors: .csv, .tsv, .jsonl or .parquet.")],
+    on_bad_row: OnBadRow = "error",
+    as_json: Json = False,
+) -> None:
+    """Write a vector for each row, image, sequence or text, for any other model to learn from."""
+    _check_place(out, "--out", model, rows)
+    trained = _load_model(model)
+    from nnzoo import steps
+    from nnzoo.prediction.stream import check_suffix, write_frames
+
+    check_suffix(out)
+    codes = steps.encode(trained, _rows(rows), on_bad_row=on_bad_row)
+    write_frames(iter([codes]), out)
+    told = {"rows": codes.height, "numbers": codes.width - 1, "out": os.fspath(out)}
+    if as_json:
+        show_json(told)
+    else:
+        print(f"{codes.height:,} vectors of {codes.width - 1:,} numbers: {out}")
+
+
+def sample(
+    model: ModelFile,
+    n_samples: Annotated[int, typer.Option("--n-samples", min=1, max=100_000, help="How many texts.")] = 1,
+    length: Annotated[int, typer.Option("--length", min=1, max=1_000_000, help="Characters or words of each.")] = 400,
+    prompt: Annotated[str, typer.Option(help="What the text goes on from.")] = "",
+    temperature: Annotated[
+        float, typer.Option(min=0.01, max=100.0, help="Near 0 the likeliest always comes, above 1 the rare more often.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw new text from a model of a language."""
+    trained = _load_model(model)
+    texts = trained.sample(n_samples, length=length, prompt=prompt, temperature=temperature, seed=seed)
+    if as_json:
+        show_json({"samples": texts})
+        return
+    for text in texts:
+        print(f"{prompt}{text}")
 
 
 def inspect(model: ModelFile, as_json: Json = False) -> None:
@@ -177,7 +223,7 @@ def _collect(chunks: Any, limit: int | None) -> "pl.DataFrame":
     return pl.concat(kept, how="vertical_relaxed")
 
 
-def _told(decoder: "Decoder | ImageDecoder", shown: "pl.DataFrame | None", out: Path | None) -> dict[str, Any]:
+def _told(decoder: "Decodes", shown: "pl.DataFrame | None", out: Path | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "rows": decoder.n_rows,
         "without_prediction": decoder.n_rejected,
@@ -204,6 +250,6 @@ def _cell(value: Any) -> str:
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
 
 
-def _count(decoder: "Decoder | ImageDecoder") -> str:
+def _count(decoder: "Decodes") -> str:
     without = f", {decoder.n_rejected:,} of them without a prediction" if decoder.n_rejected else ""
     return f"{decoder.n_rows:,} row{'s' * (decoder.n_rows != 1)}{without}"

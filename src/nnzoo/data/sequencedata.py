@@ -12,7 +12,7 @@ from nnzoo.data.complete import complete_rows
 from nnzoo.data.eventlog import log_sequences
 from nnzoo.data.imagedata import read_source
 from nnzoo.data.kinds import Column, infer_columns, parse
-from nnzoo.data.loaded import Data, Part
+from nnzoo.data.loaded import Data
 from nnzoo.data.rawtable import Table
 from nnzoo.data.roles import IGNORE, Roles, Wishes, decide_task, target_column
 from nnzoo.data.sequencearrays import array_sequences, is_array, is_sequence_array
@@ -131,7 +131,7 @@ def sequence_data_like(table: Table, state: Mapping[str, Any], roles: Roles, how
     return _checked(data, table, _split(data, table) if same else unsplit)
 
 
-def sequence_part(source: Any, settings: Mapping[str, Any], *, on_bad_row: str = "error") -> Part:
+def unseen_sequences(source: Any, settings: Mapping[str, Any], *, on_bad_row: str = "error") -> Data:
     """Return the sequences of a source to predict for, read as ``Data.settings`` say; a target is not looked at.
 
     Raises
@@ -148,8 +148,7 @@ def sequence_part(source: Any, settings: Mapping[str, Any], *, on_bad_row: str =
         table = replace(table, frame=table.frame.drop(known), target=None)
     ignored = [*settings["ignored"], *([settings["group"]] if settings["group"] else [])]
     roles = Roles((Column(schema.name, "id", ""),), None, None, None, schema.name, tuple(ignored))
-    data = _parsed(_arranged_like(table, schema, roles, how, cut=False), schema, roles, how)
-    return data.all
+    return _parsed(_arranged_like(table, schema, roles, how, cut=False), schema, roles, how)
 
 
 def target_of(data: Data) -> pl.Series:

@@ -14,6 +14,8 @@ from nnzoo.errors import SchemaError, UsageError, quote
 TRAIN, VALID, TEST = 0, 1, 2
 PART_NAMES = ("train", "valid", "test")
 SHARES = (0.7, 0.15, 0.15)
+FEWEST_TO_CUT = 100
+"""From fewer training rows of a source with a test part none are taken for validation: a handful chooses at random."""
 
 Values = pl.Series | np.ndarray | Sequence
 
@@ -116,9 +118,11 @@ def complete_split(part: np.ndarray, *, strata: Values | None, seed: int, share:
     """
     made = part.astype(np.int8, copy=True)
     missing = [number for number in (VALID, TEST) if not (part == number).any()]
+    train = np.flatnonzero(part == TRAIN)
+    if missing == [VALID] and len(train) < FEWEST_TO_CUT:
+        return Split(made, f"as the source has it; {len(train)} training rows are too few to set some aside for valid")
     if not missing:
         return Split(made, "as the source has it")
-    train = np.flatnonzero(part == TRAIN)
     classes = None if strata is None else pl.Series(strata)[train]
     # a share too small to be seen fills the part that is there already
     to_valid, to_test = (share if number in missing else 1e-9 for number in (VALID, TEST))

@@ -13,28 +13,19 @@ from nnzoo.data import stored
 from nnzoo.data.arrays import TARGET_NAME, with_target
 from nnzoo.data.frames import fingerprint_of
 from nnzoo.data.kinds import Column, infer_columns
-from nnzoo.data.limits import check_memory
-from nnzoo.data.opening import InputFile
 from nnzoo.data.rawtable import Table
 from nnzoo.data.roles import Roles, Wishes, check_wishes, target_column
 from nnzoo.data.splits import TEST, TRAIN, VALID, Split
 from nnzoo.data.tables import read_table
-from nnzoo.data.textstream import text_start
-from nnzoo.data.values import is_words, to_numbers
+from nnzoo.data.textfile import TEXT_SUFFIX, cut_text, has_cells, read_characters
+from nnzoo.data.values import is_words
 from nnzoo.data.vocabulary import REPLACEMENT, UNITS, cleaned
 from nnzoo.errors import DataError, SchemaError, UsageError, listing, nearest, quote
 
 TEXT = "text"
-TEXT_SUFFIX = ".txt"
-ROW_CHARACTERS = 256
 MAX_LENGTH = 1_000
 WORDS_OF_WORD_UNIT = 20
 HELD_OUT = 0.1
-MAX_NUL_SHARE = 0.01
-SEPARATORS = "\t,;|"
-
-_BYTES_A_CHARACTER = 8
-_LINES_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def read_text(
 
     Parameters
     ----------
-    source : path, list of str, (list of str, y), or anything that ``read_table`` reads
+    source : path, list or array of str, (list of str, y), or anything that ``read_table`` reads
         A .txt file and a list of strings are running text, cut into rows of at most 256 characters. A table, or a list
         of strings with a target, has a text a row.
     kind : "text" or None
@@ -128,7 +119,7 @@ def read_text(
     path = Path(source) if isinstance(source, str | os.PathLike) else None
     if kind is not None or apart or path is None or path.suffix.lower() != TEXT_SUFFIX or not path.is_file():
         return None
-    return None if _has_cells(path) else _pieces_table(*_read_file(path), unit)
+    return None if has_cells(path) else _of_file(path, unit)
 
 
 def read_text_like(source: Any, rule: TextRule, *, on_bad_row: str = "error") -> TextTable:
@@ -146,7 +137,7 @@ def read_text_like(source: Any, rule: TextRule, *, on_bad_row: str = "error") ->
     DataError, SchemaError
         As for ``read_text``.
     """
-    named = None if rule.in_order or isinstance(source, list | tuple) else rule.name
+    named = None if rule.in_order or isinstance(_listed(source), list | tuple) else rule.name
     table = _read_said(source, not rule.in_order, None, named, rule.unit, on_bad_row)
     frame = table.frame.rename({table.rule.name: rule.name})
     return replace(table, frame=frame, rule=replace(rule, in_order=table.rule.in_order))
@@ -186,70 +177,19 @@ def split_by_place(n_rows: int) -> Split:
     return Split(part, "by place: the first 80 % of the text are train, the last 10 % are the test")
 
 
-def cut_text(text: str, longest: int = ROW_CHARACTERS) -> list[str]:
-    """Cut a text into pieces of at most ``longest`` characters that give the text again when joined.
-
-    A piece ends behind a line end in its second half, else behind a space there, else where it is full.
-
-    Examples
-    --------
-    >>> cut_text("one two three", 8)
-    ['one two ', 'three']
-    """
-    pieces, start = [], 0
-    while len(text) - start > longest:
-        half, end = start + longest // 2, start + longest
-        cut = text.rfind("\n", half, end) + 1 or text.rfind(" ", half, end) + 1 or end
-        pieces.append(text[start:cut])
-        start = cut
-    return [*pieces, text[start:]] if start < len(text) else pieces
-
-
 def _read_said(
     source: Any, apart: bool, target: str | None, text: str | None, unit: str | None, on_bad_row: str
 ) -> TextTable:
     """Return what the caller says is text; ``apart`` says that a row of the source is a text of its own."""
     if not apart and isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == TEXT_SUFFIX:
-        return _pieces_table(*_read_file(Path(source)), unit)
+        return _of_file(Path(source), unit)
     listed = _of_list(source, apart, unit)
     return listed or _from_table(read_table(source, on_bad_row=on_bad_row), target, text, unit)
 
 
-def _has_cells(path: Path) -> bool:
-    """Say whether the first lines of a file are those of a table: equally many separators in each, or numbers."""
-    with InputFile(path) as file:
-        head = file.head.decode("latin-1")
-    lines = [line for line in head.splitlines()[:_LINES_LOOKED_AT] if line.strip()]
-    whole = lines[:-1] if len(lines) > 2 and not head.endswith("\n") else lines
-    if len(whole) < 2:
-        return False
-    separated = any(len({line.count(mark) for line in whole}) == 1 and mark in whole[0] for mark in SEPARATORS)
-    return separated or not to_numbers(pl.Series(whole[1:]))[1].any()
-
-
-def _read_file(path: Path) -> tuple[list[str], str, str]:
-    """Return the one text of a file, its name and its fingerprint."""
-    with InputFile(path, hashing=True) as file:
-        check_memory(file.origin, _BYTES_A_CHARACTER * file.size)
-        content, fingerprint, origin = file.read(), file.fingerprint(), file.origin
-    start = text_start(content[:3])
-    encoding = "utf-16" if start is None else "utf-8"
-    try:
-        text = content[start or 0 :].decode(encoding, "surrogatepass")
-    except UnicodeDecodeError as exc:
-        byte = exc.start + (start or 0)
-        raise DataError(
-            f"{origin} needs text in UTF-8 (or UTF-16 with a byte order mark); got the byte "
-            f"0x{content[byte]:02x} at byte offset {byte}, which is not {encoding}.",
-            "Convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
-        ) from exc
-    n_nul = text.count("\0")
-    if n_nul > MAX_NUL_SHARE * len(text):
-        raise DataError(
-            f"{origin} needs text; got {n_nul:,} NUL characters among {len(text):,}.",
-            "It is not text, or UTF-16 without a byte order mark.",
-        )
-    return [text.replace("\r\n", "\n").replace("\r", "\n")], origin, fingerprint
+def _of_file(path: Path, unit: str | None) -> TextTable:
+    text, origin, fingerprint = read_characters(path)
+    return _pieces_table([text], origin, fingerprint, unit)
 
 
 def _pieces_table(texts: Sequence[str], origin: str, fingerprint: str, unit: str | None) -> TextTable:
@@ -262,9 +202,17 @@ def _pieces_table(texts: Sequence[str], origin: str, fingerprint: str, unit: str
     return TextTable(frame, np.arange(1, len(pieces) + 1), origin, fingerprint, rule=rule)
 
 
+def _listed(texts: Any) -> Any:
+    """Return an array or a series of one dimension as a list, all else as it came."""
+    if getattr(texts, "ndim", 0) == 1 and hasattr(texts, "tolist"):
+        return texts.tolist()
+    return texts.to_list() if isinstance(texts, pl.Series) else texts
+
+
 def _of_list(source: Any, cells: bool, unit: str | None) -> TextTable | None:
     """Return a list of strings, or of strings and targets; None for anything else."""
     texts, y = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    texts = _listed(texts)
     if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
         return None
     column = pl.Series(TEXT, [None if text is None else cleaned(text) for text in texts], dtype=pl.String)

@@ -143,6 +143,10 @@ class TextRecipe:
         """Return the targets as ``Target.encode`` does."""
         return encode_column(self.target, frame, origin=origin, rows=rows)
 
+    def codes_of(self, text: str) -> np.ndarray:
+        """Return one text as codes, (n_tokens,) of int64."""
+        return self.vocabulary.encode([text], self.max_length).codes
+
     def decode(self, codes: np.ndarray) -> str:
         """Return codes of any shape as text."""
         return self.vocabulary.decode(np.ravel(codes).astype(np.int64).tolist())
@@ -203,7 +207,7 @@ class TextRecipe:
 
     def _warn(self, tokens: Tokens, origin: str) -> None:
         n_unknown, n_tokens = int(tokens.n_unknown.sum()), int(tokens.lengths[~tokens.empty].sum())
-        if n_unknown >= MOSTLY_UNKNOWN * n_tokens:
+        if n_unknown > MOSTLY_UNKNOWN * n_tokens:
             warnings.warn(
                 f"{origin}: {n_unknown:,} of {n_tokens:,} {self.unit}s are not known from training, such as "
                 f"{listing(tokens.examples)}; is it another language or another kind of text?",

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -44,7 +44,7 @@ class ImageDecoder:
     n_rows: int = 0
     n_rejected: int = 0
     extra: tuple[str, ...] = ()
-    counts: ClassVar[dict[str, Any]] = {}
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _pending: list[Reject] = field(default_factory=list)
 
     def read(self, source: object) -> Iterator[ImageTable]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.dataset import Data, Part, load_like
+from nnzoo.data.sequencedata import unseen_sequences
 from nnzoo.data.sequencerecipe import SequenceRecipe
 from nnzoo.data.textrecipe import TextRecipe
 from nnzoo.errors import UsageError
@@ -82,7 +83,13 @@ class SequenceDecoder:
 
     def read(self, source: object) -> Iterator[Part]:
         """Yield the sequences of a source in chunks; what the model does not use is left out and counted."""
-        data = source if isinstance(source, Data) else load_like(source, self.settings, on_bad_row=self.on_bad_row)
+        if isinstance(source, Data):
+            data = source
+        elif isinstance(self.recipe, TextRecipe):
+            without_target = {**self.settings, "target": None, "task": None}
+            data = load_like(source, without_target, on_bad_row=self.on_bad_row)
+        else:
+            data = unseen_sequences(source, self.settings, on_bad_row=self.on_bad_row)
         self._origin, self.extra, self.n_rejected = data.origin, data.extra, len(data.rejects)
         self.n_rows = self.n_rejected
         number = np.arange(len(data))

@@ -19,14 +19,27 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 class Decodes(Protocol):
-    """What turns a source into predictions: a decoder of tables, or one of images."""
+    """What turns a source into predictions: a decoder of tables, of images or of sequences."""
+
+    counts: dict[str, dict[str, Any]]
+    n_rows: int
+    n_rejected: int
+    extra: tuple[str, ...]
 
     def read(self, source: object) -> Iterator[Any]:
         """Yield the rows of a source in chunks."""
         ...
 
-    def decode(self, table: Any) -> pl.DataFrame:
+    def decode(self, chunk: Any, /) -> pl.DataFrame:
         """Return the predictions of a chunk."""
+        ...
+
+    def encode(self, chunk: Any, /) -> pl.DataFrame:
+        """Return the vector of each row of a chunk."""
+        ...
+
+    def warn(self) -> None:
+        """Say once, as warnings, what was unusual."""
         ...
 
 
@@ -56,7 +69,11 @@ def predict_to_file(decoder: Decodes, source: object, path: Pathish, *, raw: boo
         A row does not fit; nothing is written.
     """
     check_suffix(path)
-    chunks = predict_chunks(decoder, source)
+    write_frames(predict_chunks(decoder, source), path, raw=raw)
+
+
+def write_frames(chunks: Iterator[pl.DataFrame], path: Pathish, *, raw: bool = False) -> None:
+    """Write frames of the same columns, one behind the other, to a file that appears once it is whole."""
     suffix = Path(path).suffix.lower()
     if suffix == ".parquet":
         _write_parquet(chunks, Path(path))
