@@ -12,15 +12,15 @@ import nnzoo
 PACKAGE = Path(nnzoo.__file__).parent
 LEVELS = (
     ("__init__",),
-    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "trace"),
+    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace"),
     ("pictures",),
     ("data",),
     ("engine",),
     ("training", "evaluation", "prediction"),
-    ("estimator", "inputs", "targets"),
+    ("estimator", "inputs", "sequences", "targets"),
     ("networks",),
     ("catalog",),
-    ("model", "steps", "suiting"),
+    ("model", "steps", "suiting", "recipes", "measuring"),
     ("explanation", "comparison"),
     ("cli", "__main__"),
 )
@@ -28,7 +28,7 @@ LEVELS = (
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
-SHARED_BY_NETWORKS = {"nnzoo.networks.parts"}
+SHARED_BY_NETWORKS = {f"nnzoo.networks.{name}" for name in ("parts", "memory", "remembering")}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

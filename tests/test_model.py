@@ -18,6 +18,9 @@ from torch import nn
 
 import nnzoo
 from nnzoo import (
+    GRU,
+    LSTM,
+    RNN,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     FeedForward,
@@ -66,6 +69,13 @@ def images(dtype: type) -> tuple[np.ndarray, np.ndarray]:
     return pixels.astype(dtype), np.array(["a", "b", "c", "d"] * 10)
 
 
+def sequences() -> tuple[list[np.ndarray], np.ndarray]:
+    """Return 30 sequences of different lengths, a number and a code a step, with labels."""
+    random = np.random.default_rng(0)
+    rows = [np.stack([random.normal(size=n), random.integers(0, 4, n)], axis=1) for n in random.integers(2, 9, 30)]
+    return rows, np.array(["a", "b", "c"] * 10)
+
+
 CASES = {
     "Perceptron": (lambda: Perceptron(average=True, **SHORT), wine),
     "Perceptron joint": (lambda: Perceptron(multi_class="joint", **SHORT), lambda: wine(["a", "ß", "c"])),
@@ -92,6 +102,11 @@ CASES = {
         lambda: DeepConvolutionalNetwork.lenet5(precision="float64", **SHORT),
         lambda: images(np.uint8),
     ),
+    "RNN": (lambda: RNN(n_hidden=4, activation="relu", **SHORT), wine),
+    "LSTM": (lambda: LSTM(n_hidden=4, n_layers=2, bidirectional=True, pooling="max", **SHORT), sequences),
+    "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
+    "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
+    "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

@@ -254,6 +254,7 @@ class Network(BaseEstimator):
             self._start(rows, self._learn_target(known), self._draw_seed())
             self.history_, self.n_iter_, self.trainer_ = {}, 0, None
         if self.trainer_ is None:
+            self._count_values(rows.X)
             self.trainer_ = self.learn(self.network_, rows.X.shape[0], self.get_params()["n_epochs"])
         seed = derive_seed(self._draw_seed(), *TRAINING_SEED, self.n_iter_) % 2**32
         settings = replace(
@@ -504,13 +505,19 @@ class Network(BaseEstimator):
             standard = learn_channels(train.X, train.weight, pixels=pixels)
         self.inputs_ = Inputs(train.kind, self._row_shape(train.X), pixels, codes, standard)
         device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
-        n_values = columns.shape[0] * int(np.prod(columns.shape[1:]))
-        self.n_values_per_row_ = n_values / n_rows
+        n_values = self._count_values(train.X)
         precision = own.get("precision", "float64")
         arithmetic = choose_arithmetic(precision, n_rows, device, kind=train.kind, n_values=n_values)
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):
             self.network_ = self._bare_network(self.inputs_, self._sizes())
+
+    def _count_values(self, X: Any) -> int:
+        """Return how many numbers some rows are, and keep how many a row has."""
+        columns = X.values if isinstance(X, Ragged) else X
+        n_values = columns.shape[0] * int(np.prod(columns.shape[1:]))
+        self.n_values_per_row_ = n_values / X.shape[0]
+        return n_values
 
     def _row_shape(self, X: Any) -> tuple[int, ...]:
         """Return the shape of a row, or of a step of sequences of any length."""

@@ -377,6 +377,7 @@ def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
 def _check_sizes(manifest: dict[str, Any]) -> None:
     """Check the sizes, and that labels and arithmetic agree with them."""
     counts = stored.whole(0, 10**9)
+    of_forecasts = type(manifest["sizes"]) is dict and "n_errors" in manifest["sizes"]
     sizes = stored.record(
         manifest["sizes"],
         "sizes",
@@ -396,7 +397,7 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
             "stopped": stored.one_of(("epochs", "patience", "finished", "time", "interrupt", "terminate")),
             "history": stored.anything,
         }
-        | ({"n_errors": counts} if "n_errors" in manifest["sizes"] else {}),
+        | ({"n_errors": counts} if of_forecasts else {}),
     )
     n_features, names = math.prod(sizes["shape"]), sizes["feature_names"]
     n_dimensions = N_DIMENSIONS[sizes["kind"]]

@@ -678,6 +678,6 @@ def test_each_odd_part_of_a_recipe_is_refused_by_name(path, odd, message):
 )
 def test_a_coder_that_codes_nothing_is_refused(path, needed):
     state = STORED[0]["coders"][path[0]]["state"] | {"flag": False}
-    state |= {"scale": None} if "scale" in state else {"days": None}
+    state |= {"scale": None} if "scale" in state else {"year": None, "days": None, "cycles": []}
     with pytest.raises(ModelFileError, match=needed):
         Recipe.from_json(replaced(STORED[0], ("coders", path[0], "state"), state))

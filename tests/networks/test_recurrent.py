@@ -54,61 +54,6 @@ def test_the_written_out_cell_equals_torchs_kernel_in_value_and_gradient(cell, k
     assert torch.allclose(cell.weight_hh.grad, kernel.weight_hh_l0.grad, atol=1e-5)
 
 
-def test_peepholes_of_weight_zero_change_nothing_and_others_do():
-    torch.manual_seed(0)
-    plain, peeping = LSTMCell(3, 5), LSTMCell(3, 5, peepholes=True)
-    peeping.load_state_dict(plain.state_dict(), strict=False)
-    x = torch.randn(2, 6, 3)
-    assert torch.allclose(Unrolled(plain)(x)[0], Unrolled(peeping)(x)[0], atol=1e-6)
-    nn.init.normal_(peeping.peephole)
-    assert not torch.allclose(Unrolled(plain)(x)[0], Unrolled(peeping)(x)[0], atol=1e-3)
-
-
-def test_an_open_forget_gate_and_a_closed_input_gate_hold_the_memory_and_its_gradient():
-    cell = LSTMCell(1, 4, forget_gate=False).double()
-    nn.init.zeros_(cell.weight_hh)
-    with torch.no_grad():
-        cell.bias_ih[:4] = -1e9
-    c = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
-    state = (torch.zeros(2, 4, dtype=torch.float64), c)
-    for sums in cell.project(torch.randn(2, 50, 1, dtype=torch.float64)).unbind(1):
-        state = cell.advance(sums, state)
-    assert torch.equal(state[1], c)
-    (gradient,) = torch.autograd.grad(state[1].sum(), c)
-    assert torch.equal(gradient, torch.ones_like(c))
-
-
-def test_the_short_state_of_an_lstm_stays_below_one():
-    torch.manual_seed(0)
-    out, _ = Unrolled(LSTMCell(1, 8))(100 * torch.randn(3, 40, 1))
-    assert float(out.detach().abs().max()) < 1
-
-
-def test_both_forms_of_the_gru_agree_where_u_is_diagonal_and_differ_elsewhere():
-    torch.manual_seed(0)
-    after, before = GRUCell(3, 5).double(), GRUCell(3, 5, reset_after=False).double()
-    before.load_state_dict(after.state_dict())
-    x = torch.randn(2, 9, 3, dtype=torch.float64)
-    assert not torch.allclose(Unrolled(after)(x)[0], Unrolled(before)(x)[0], atol=1e-4)
-    for cell in (after, before):
-        with torch.no_grad():
-            cell.weight_hh[10:] = torch.diag(torch.arange(1.0, 6.0, dtype=torch.float64) / 3)
-    assert torch.allclose(Unrolled(after)(x)[0], Unrolled(before)(x)[0], atol=1e-12)
-
-
-def test_an_update_gate_at_one_copies_the_state():
-    cell = GRUCell(2, 3).double()
-    with torch.no_grad():
-        cell.bias_ih[3:6] = 1e9
-    h = torch.randn(4, 3, dtype=torch.float64)
-    assert torch.equal(cell.advance(cell.project(torch.randn(4, 2, dtype=torch.float64)), (h,))[0], h)
-
-
-def test_a_gru_has_three_quarters_of_the_weights_of_an_lstm():
-    counts = [sum(p.numel() for p in cell.parameters()) for cell in (GRUCell(7, 11), LSTMCell(7, 11))]
-    assert 4 * counts[0] == 3 * counts[1]
-
-
 def test_the_gradient_of_a_linear_cell_is_a_power_of_its_weights():
     torch.manual_seed(0)
     cell = RecurrentCell(1, 4).double()
@@ -261,35 +206,11 @@ def test_the_unknown_code_is_never_sampled():
     assert 0 not in net.sample(4, n_steps=50, random_state=0)
 
 
-def test_one_bias_alone_holds_the_bias_of_the_forget_gate():
-    layer = LSTM(n_hidden=3, forget_bias=2.5).make_layer(2).kernel
-    assert layer.bias_ih_l0.tolist() == [0, 0, 0, 2.5, 2.5, 2.5, 0, 0, 0, 0, 0, 0]
-    assert layer.bias_hh_l0.abs().max() == 0
-
-
 def test_relu_starts_from_the_identity_and_tanh_from_an_orthogonal_matrix():
     torch.manual_seed(0)
     assert torch.equal(RNN(n_hidden=5, activation="relu").make_layer(2).kernel.weight_hh_l0, torch.eye(5))
     weight = RNN(n_hidden=5).make_layer(2).kernel.weight_hh_l0
     assert torch.allclose(weight @ weight.T, torch.eye(5), atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"peepholes": True}, {"normalization": "layer"}, {"forget_gate": False}],
-    ids=["peepholes", "normalization", "1997"],
-)
-def test_what_torchs_kernel_lacks_learns_too(options):
-    rows, y = ragged_rows(n=150, width=1)
-    assert (
-        LSTM(n_hidden=8, n_epochs=40, learning_rate=0.01, random_state=0, **options).fit(rows, y).score(rows, y) > 0.85
-    )
-
-
-def test_the_grus_form_of_the_paper_learns_too():
-    rows, y = ragged_rows(n=150, width=1)
-    net = GRU(n_hidden=8, n_epochs=40, learning_rate=0.01, reset_after=False, random_state=0).fit(rows, y)
-    assert net.score(rows, y) > 0.9
 
 
 def test_memory_of_truncated_backpropagation_does_not_grow_with_the_length():
