@@ -20,8 +20,11 @@ DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
 ONE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
-LANGUAGE = {"n_hidden": 256, "dropout": 0.2}
-SEQUENCES_SHOWN = 24_000
+LANGUAGE = {"n_hidden": 256, "dropout": 0.2, "learning_rate": 5e-3}
+TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 5, 15, 4_000
+FEW_SEQUENCES = 500
+MANY_SEQUENCES = {"learning_rate": 2e-3, "dropout": 0.2}
+SEQUENCES_SHOWN = 12_000
 LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 60
 SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
 LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
@@ -85,7 +88,9 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
         n_epochs = min(max(SEQUENCES_SHOWN // n_rows, LEAST_SEQUENCE_EPOCHS), MOST_SEQUENCE_EPOCHS)
         settings |= {"schedule": "one_cycle", "learning_rate": 5e-3, "batch_size": batch_size}
         settings |= {"n_epochs": n_epochs, "patience": n_epochs}
-        settings |= LANGUAGE if data.kind == "text" and data.output == "next" else {}
+        settings |= {} if n_rows < FEW_SEQUENCES else MANY_SEQUENCES
+        if data.kind == "text" and data.output == "next":
+            settings |= _language(n_rows)
     if data.train.sequences is not None and "bptt_steps" in known and not known["bidirectional"]:
         longest = int(data.train.sequences.lengths.max())
         if longest > LONG_SEQUENCE:
@@ -95,3 +100,9 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
                 "(truncated backpropagation), the state is carried on.",
             )
     return Suit({name: value for name, value in settings.items() if name in known}, words)
+
+
+def _language(n_rows: int) -> dict[str, Any]:
+    """Return settings for the next character of a running text: some 2,000 steps at least, also of a short one."""
+    n_epochs = min(max(TEXTS_SHOWN // n_rows, LEAST_TEXT_EPOCHS), MOST_TEXT_EPOCHS)
+    return LANGUAGE | {"batch_size": 8 if n_rows < FEW_TEXTS else 32, "n_epochs": n_epochs, "patience": n_epochs}

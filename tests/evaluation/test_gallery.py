@@ -7,7 +7,7 @@ import pytest
 
 from nnzoo.errors import DataError
 from nnzoo.evaluation.gallery import showable
-from nnzoo.evaluation.gallery_html import sureness
+from nnzoo.evaluation.report_text import sureness
 from nnzoo.evaluation.report import evaluate_predictions
 from nnzoo.evaluation.report_html import fragment, page
 

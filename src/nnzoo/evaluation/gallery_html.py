@@ -6,7 +6,7 @@ import numpy as np
 
 from nnzoo.evaluation.gallery import MAX_GRID, Cell, Gallery, Tile
 from nnzoo.evaluation.metrics import figure
-from nnzoo.evaluation.report_text import cell, count, ending, percent, shown, worst_title
+from nnzoo.evaluation.report_text import cell, count, ending, percent, shown, sureness, worst_title
 from nnzoo.pictures import svg
 from nnzoo.pictures.filters import MAX_FILTERS, MAX_PLANES, filter_sheet
 from nnzoo.pictures.matrices import confusion_matrix
@@ -87,19 +87,6 @@ def filters(gallery: Gallery) -> str:
     )
     layers = [filter_sheet(weights, _layer(name, weights)) for name, weights in gallery.filters.items()]
     return "<h2>What its filters look for</h2>" + _above(above) + "".join(layers)
-
-
-def sureness(probability: float) -> str:
-    """Return a probability in percent that says 100 % only of a certainty.
-
-    Examples
-    --------
-    >>> sureness(0.62), sureness(0.9971), sureness(0.99999), sureness(1.0)
-    ('62%', '99.7%', '>99.9%', '100%')
-    """
-    if 0.9995 <= probability < 1:
-        return ">99.9%"
-    return f"{probability:.1%}" if 0.995 <= probability < 1 else percent(probability)
 
 
 def _picture(tile: Tile, task: str, with_name: bool = False) -> Picture:

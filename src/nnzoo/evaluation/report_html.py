@@ -13,7 +13,7 @@ import numpy as np
 from nnzoo.evaluation import gallery_html
 from nnzoo.evaluation.gallery_html import MAX_PICTURED
 from nnzoo.evaluation.metrics import figure
-from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, ending, percent, shown, title, worst_title
+from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, ending, percent, shown, sureness, title, worst_title
 from nnzoo.pictures import sheets, svg
 from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
 from nnzoo.pictures.matrices import confusion_matrix
@@ -200,7 +200,7 @@ def _worst(report: "Report") -> str:
     else:
         sure = report.worst[0].probability is not None
         rows = [
-            [str(each.row), name, cell(each.truth), cell(each.prediction), percent(each.probability) if sure else ""]
+            [str(each.row), name, cell(each.truth), cell(each.prediction), sureness(each.probability) if sure else ""]
             for each, name in zip(report.worst, names, strict=True)
         ]
         head = ["truth", "prediction", "probability"]

@@ -82,6 +82,19 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
+def sureness(probability: float) -> str:
+    """Return a probability in percent that says 100 % only of a certainty.
+
+    Examples
+    --------
+    >>> sureness(0.62), sureness(0.9971), sureness(0.99999), sureness(1.0)
+    ('62%', '99.7%', '>99.9%', '100%')
+    """
+    if 0.9995 <= probability < 1:
+        return ">99.9%"
+    return f"{probability:.1%}" if 0.995 <= probability < 1 else percent(probability)
+
+
 def table(rows: list[list[str]], head: list[str]) -> list[str]:
     """Return a head and rows in columns, indented by two."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
@@ -125,7 +138,7 @@ def _worst(report: "Report") -> list[str]:
         "name": [ending(each.name) for each in report.worst if each.name is not None],
         "truth": [cell(each.truth) for each in report.worst],
         "prediction": [cell(each.prediction) for each in report.worst],
-        "probability": [percent(each.probability) for each in report.worst if each.probability is not None],
+        "probability": [sureness(each.probability) for each in report.worst if each.probability is not None],
     }
     used = {name: values[:MAX_WORST] for name, values in columns.items() if values}
     return [worst_title(report), *table([list(row) for row in zip(*used.values(), strict=True)], list(used))]

@@ -89,6 +89,27 @@ def truth_against_prediction(truth: np.ndarray, prediction: np.ndarray) -> "Figu
     return figure
 
 
+def lines(curves: Mapping[str, np.ndarray], across: str, up: str) -> "Figure":
+    """Return one line a name against 0, 1, 2, ..., on a logarithmic axis; at most four.
+
+    Parameters
+    ----------
+    curves : mapping of str to array (n,)
+        Values above zero.
+    across, up : str
+        Titles of the axes.
+    """
+    with drawing():
+        figure, axes = new_figure()
+        for (name, values), (colour, line) in zip(curves.items(), STYLES, strict=False):
+            axes.plot(np.arange(len(values)), values, line, color=colour, label=label(name), linewidth=1.8)
+        axes.set_yscale("log")
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+        add_legend(axes)
+    return figure
+
+
 def intervals(
     names: Sequence[str], values: Sequence[float], ends: Sequence[tuple[float | None, float | None]], title: str
 ) -> "Figure":
