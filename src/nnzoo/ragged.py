@@ -1,5 +1,6 @@
 """Rows of different lengths in one array: the steps of all sequences, one behind the other, and how many each has."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
@@ -42,7 +43,7 @@ class Ragged:
         """Return the first ``lengths`` steps of each row of an array (n, T, d); all steps if there are none given."""
         n_rows, n_steps = X.shape[:2]
         if lengths is None:
-            return cls(X.reshape(n_rows * n_steps, -1), np.full(n_rows, n_steps))
+            return cls(X.reshape(n_rows * n_steps, math.prod(X.shape[2:])), np.full(n_rows, n_steps))
         counts = np.asarray(lengths)
         if counts.shape != (n_rows,) or counts.dtype.kind not in "iu":
             raise DataError(
@@ -85,6 +86,16 @@ class Ragged:
             return self.values[start : start + self.lengths[index]]
         rows = np.arange(len(self))[index]
         return type(self)(self.values[places(self.starts[rows], self.lengths[rows])], self.lengths[rows])
+
+    def changes(self) -> "Ragged":
+        """Return how much each step differs from the one before; 0 at the first of a sequence."""
+        steps = np.diff(self.values, axis=0, prepend=self.values[:1])
+        steps[self.starts] = 0
+        return Ragged(steps, self.lengths)
+
+    def last(self) -> np.ndarray:
+        """Return the last step of each sequence, (n_rows, d)."""
+        return self.values[self.starts + self.lengths - 1]
 
     def padded(self, fill: float = 0.0) -> np.ndarray:
         """Return an array (n_rows, longest, d) with ``fill`` behind the end of each row."""

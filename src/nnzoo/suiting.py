@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nnzoo.data.augmentation import advise
 from nnzoo.data.loaded import Data
 from nnzoo.estimator import Network
@@ -28,6 +30,7 @@ SEQUENCES_SHOWN = 12_000
 LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 60
 SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
 LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
+WANDERING = 0.1
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
 
     One series alone is one row, seen whole in every step; it is trained until its validation part gets worse.
     """
-    n_rows, words = len(data.train), ()
+    n_rows, words = len(data.train), []
     settings: dict[str, Any] = {"optimizer": "adam"}
     if n_rows == 1:
         settings |= ONE_SERIES
@@ -95,11 +98,26 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
         longest = int(data.train.sequences.lengths.max())
         if longest > LONG_SEQUENCE:
             settings["bptt_steps"] = BPTT_STEPS
-            words = (
+            words.append(
                 f"The longest sequence has {longest:,} steps: gradients go back {BPTT_STEPS} steps "
-                "(truncated backpropagation), the state is carried on.",
+                "(truncated backpropagation), the state is carried on."
             )
-    return Suit({name: value for name, value in settings.items() if name in known}, words)
+    if "differences" in known and data.kind == "sequence" and data.output == "next" and _wanders(data):
+        settings["differences"] = True
+        words.append("The values wander or grow far more than they change from step to step: changes are learned.")
+    return Suit({name: value for name, value in settings.items() if name in known}, tuple(words))
+
+
+def _wanders(data: Data) -> bool:
+    """Return whether the training series spread over more than ten times what they change by from step to step."""
+    sequences = data.train.sequences
+    if sequences is None or data.schema is None:
+        return False
+    inner = np.setdiff1d(np.arange(1, sequences.frame.height), sequences.starts)
+    columns = [sequences.frame[each.name].to_numpy() for each in data.schema.inputs if each.kind == "number"]
+    return bool(columns) and all(
+        np.nanstd(np.diff(values)[inner - 1]) < WANDERING * np.nanstd(values) for values in columns
+    )
 
 
 def _language(n_rows: int) -> dict[str, Any]:

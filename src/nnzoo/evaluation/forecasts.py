@@ -11,6 +11,7 @@ from nnzoo.evaluation.baselines import Baseline
 from nnzoo.evaluation.metrics import score
 
 LEAST_CORRELATION = 0.2
+TREND_DEGREE = 2
 MAX_PERIOD = 400
 MAX_SCORED = 50_000
 """Symbols of a text that are scored at the most: intervals over more take minutes and say the same."""
@@ -19,15 +20,17 @@ MAX_SCORED = 50_000
 def season(series: Sequence[np.ndarray]) -> int | None:
     """Return the period of series of numbers, in steps, or None where they have none.
 
-    The lag from 2 on, at most a third of the longest series, at which the changes from step to step are most alike;
-    their correlation must be at least 0.2 and higher than at the lags beside it.
+    The lag from 2 on, at most a third of the longest series, at which that series, less its quadratic trend, is most
+    like itself; the correlation must be at least 0.2 and higher than at the lags beside it.
     """
-    longest = max(series, key=len)
-    changes = np.diff(longest)
+    longest = np.asarray(max(series, key=len), dtype=np.float64)
     limit = min(len(longest) // 3, MAX_PERIOD)
-    if limit < 3 or changes.std() == 0:
+    if limit < 3:
         return None
-    away = changes - changes.mean()
+    steps = np.linspace(-1, 1, len(longest))
+    away = longest - np.polynomial.Polynomial.fit(steps, longest, TREND_DEGREE)(steps)
+    if np.square(away).sum() <= np.finfo(np.float64).eps * np.square(longest).sum():
+        return None
     n_fast = 1 << (2 * len(away) - 1).bit_length()
     spectrum = np.fft.rfft(away, n_fast)
     correlation = np.fft.irfft(np.square(np.abs(spectrum)), n_fast)[: limit + 2] / np.square(away).sum()
@@ -39,7 +42,9 @@ def season(series: Sequence[np.ndarray]) -> int | None:
 def forecast_baselines(
     series: Sequence[np.ndarray], n_scored: Sequence[int], training: Sequence[np.ndarray], seed: int = 0
 ) -> list[Baseline]:
-    """Return the last value, the value a season ago and the mean as forecasts of one step.
+    """Return the mean, the last value, the value a season ago, and the last value with the change of a season ago.
+
+    Each forecasts one step.
 
     Parameters
     ----------
@@ -60,6 +65,9 @@ def forecast_baselines(
     if period is not None:
         found[f"value {period} steps ago"] = np.concatenate(
             [_ago(each, n, period) for each, n in zip(series, n_scored, strict=True)]
+        )
+        found[f"last value, and the change {period} steps ago"] = np.concatenate(
+            [_with_change(each, n, period) for each, n in zip(series, n_scored, strict=True)]
         )
     seconds = (time.monotonic() - start) / len(found)
     return [Baseline(name, score("regression", truth, said, seed=seed), said, seconds) for name, said in found.items()]
@@ -115,6 +123,14 @@ def _ago(values: np.ndarray, n: int, period: int) -> np.ndarray:
     """Return for each of the last n values the one a period before; where there is none, the last value."""
     place = np.arange(len(values) - n, len(values))
     return values[np.where(place >= period, place - period, np.maximum(place - 1, 0))]
+
+
+def _with_change(values: np.ndarray, n: int, period: int) -> np.ndarray:
+    """Return for each of the last n values the one before it, changed as a period ago; early ones as they are."""
+    place = np.arange(len(values) - n, len(values))
+    earlier = np.maximum(place - period, 1)
+    change = np.where(place > period, values[earlier] - values[earlier - 1], 0.0)
+    return values[place - 1] + change
 
 
 def _pairs(rows: Sequence[Any], cut: slice) -> np.ndarray:

@@ -81,6 +81,8 @@ class GRU(Remembering, Network):
         Share of the values left out at random between the layers and before the last one of the network.
     pooling : "last", "mean" or "max", default "last"
         How outputs become one vector a sequence.
+    differences : bool, default False
+        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
     bptt_steps : int or None, default None
         Truncated backpropagation: walk along long sequences in windows of so many steps, move the weights after each
         and carry the state on; memory does not grow with the length.
@@ -150,6 +152,7 @@ class GRU(Remembering, Network):
         bidirectional: bool = False,
         dropout: float = 0.0,
         pooling: str = "last",
+        differences: bool = False,
         bptt_steps: int | None = None,
         optimizer: str = "adam",
         learning_rate: float = 3e-3,
@@ -178,6 +181,7 @@ class GRU(Remembering, Network):
         self.bidirectional = bidirectional
         self.dropout = dropout
         self.pooling = pooling
+        self.differences = differences
         self.bptt_steps = bptt_steps
         self.optimizer = optimizer
         self.learning_rate = learning_rate

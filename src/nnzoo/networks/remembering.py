@@ -44,6 +44,7 @@ RECURRENT_RANGES: dict[str, Range] = {
     "bidirectional": Truth(),
     "dropout": Real(0.0, 0.99),
     "pooling": OneOf(POOLINGS),
+    "differences": Truth(),
     "bptt_steps": either(OneOf((None,)), Whole(1)),
 }
 """Ranges of what every recurrent network has."""
@@ -65,6 +66,11 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""
+        if self.differences and not self._forecasts():
+            raise UsageError(
+                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
+                "Pass output='next' and task='regression', or differences=False.",
+            )
         if self.bidirectional and self.output == "next":
             raise UsageError(
                 f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
@@ -110,7 +116,8 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,).
         """
         rows = self._read_inputs(self._cut_to(X, lengths))
-        return self._arranged(self.target_.labels_or_values(self._scores_of(rows)), rows)
+        said = self._in_levels(self.target_.labels_or_values(self._scores_of(rows)), rows.last())
+        return self._arranged(said, rows)
 
     @available_if(_classifies)
     def decision_function(self: Any, X: Any, *, lengths: Any = None) -> Any:
@@ -127,15 +134,18 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def predict_rows(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Return predictions and probabilities, of all steps one behind the other where ``output="step"``."""
-        scores = self._scores_of(self._read_inputs(X))
-        return self.target_.labels_or_values(scores), self._probabilities(scores) if _classifies(self) else None
+        rows = self._read_inputs(X)
+        scores = self._scores_of(rows)
+        said = self._in_levels(self.target_.labels_or_values(scores), rows.last())
+        return said, self._probabilities(scores) if _classifies(self) else None
 
     def predict_next(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return, for every step but the first of all sequences: what came, the prediction before it, probabilities."""
         rows, after = target_of_next(type(self).__name__, self._read_inputs(X), len(self.inputs_.n_codes))
-        scores = forward_sequences(self.network_, self._to_inputs(rows), per_step=True)
+        scores = forward_sequences(self.network_, self._to_inputs(self._as_learned(rows)), per_step=True)
         came = Rows("sequence", rows, after, None).flat_y
-        return came, self.target_.labels_or_values(scores), self._probabilities(scores) if _classifies(self) else None
+        said = self._in_levels(self.target_.labels_or_values(scores), rows.values)
+        return came, said, self._probabilities(scores) if _classifies(self) else None
 
     def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return accuracy or R²: of the sequences, of all steps, or of all that comes next."""
@@ -152,7 +162,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self: Any, X: Any, *, lengths: Any = None) -> np.ndarray:
         """Return one vector for each sequence, (n, n_out): the state at its end, or its pooled outputs."""
         rows = self._read_inputs(self._cut_to(X, lengths))
-        return forward_sequences(self.network_, self._to_inputs(rows), per_step=False, head=False)
+        return forward_sequences(self.network_, self._to_inputs(self._as_learned(rows)), per_step=False, head=False)
 
     def forecast(
         self: Any, X: Any, n_steps: int, *, lengths: Any = None, interval: float | None = None, random_state: int = 0
@@ -184,7 +194,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The network was not trained with ``output="next"`` on numbers.
         """
         check_is_fitted(self)
-        if self.output != "next" or _classifies(self):
+        if not self._forecasts():
             raise UsageError(
                 f"{type(self).__name__}: forecast needs output='next' and task='regression'.",
                 "Train so, or use sample for symbols.",
@@ -265,7 +275,10 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         for length in np.unique(rows.lengths):
             index = np.flatnonzero(rows.lengths == length)
-            out[index] = np.stack(list(self._free_run(rows[index], n_steps, follow)), axis=1)
+            alike = rows[index]
+            out[index] = np.stack(list(self._free_run(self._as_learned(alike), n_steps, follow)), axis=1)
+            if self.differences:
+                out[index] = alike.last()[:, None] + out[index].cumsum(axis=1)
         return out
 
     def _free_run(self: Any, rows: Ragged, n_steps: int, follow: Any) -> Any:
@@ -292,7 +305,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _errors(self: Any, X: Any) -> np.ndarray:
         """Return errors of what comes next, as the loss sees them: at most 2,000, evenly spread over the steps."""
-        if self.output != "next" or _classifies(self):
+        if not self._forecasts():
             return np.zeros((0, self.target_.n_targets))
         came, predicted, _ = self.predict_next(X)
         scale = self.target_.standard.scale
@@ -330,7 +343,18 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.inputs_.of_row(self._read(X, reset=False)[1], type(self).__name__)
 
     def _scores_of(self: Any, rows: Ragged) -> np.ndarray:
-        return forward_sequences(self.network_, self._to_inputs(rows), per_step=self.output == "step")
+        return forward_sequences(self.network_, self._to_inputs(self._as_learned(rows)), per_step=self.output == "step")
+
+    def _as_learned(self: Any, rows: Ragged) -> Ragged:
+        """Return the steps as the network reads them: their changes, if it learns those."""
+        return rows.changes() if self.differences else rows
+
+    def _in_levels(self: Any, said: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """Return predictions in the unit of the series, given the last values (n, d) before each of them."""
+        return said + level.reshape(said.shape) if self.differences else said
+
+    def _forecasts(self: Any) -> bool:
+        return self.output == "next" and not _classifies(self)
 
     def _arranged(self: Any, values: np.ndarray, rows: Ragged) -> Any:
         return in_rows(values, rows) if self.output == "step" else values
@@ -354,7 +378,9 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if target and self.output == "step":
             y = target_of_steps(owner, y, rows)
         if target and self.output == "next":
-            rows, y = target_of_next(owner, rows, len(self.get_params(deep=False)["categorical_features"] or ()))
+            rows, y = target_of_next(
+                owner, self._as_learned(rows), len(self.get_params(deep=False)["categorical_features"] or ())
+            )
         return "sequence", rows, y
 
     def _read_labels(self: Any, y: Any, rows: Ragged, target: Mapping[str, Any]) -> np.ndarray:
