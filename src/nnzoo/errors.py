@@ -101,6 +101,17 @@ def quote(value: object) -> str:
     return f'"{text}"'
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number and what it counts.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def listing(names: Iterable[object]) -> str:
     """Return at most five quoted names, then a count of the rest.
 

@@ -286,7 +286,7 @@ def test_another_log_is_all_test_and_keeps_the_output_of_the_first():
 def test_another_log_whose_target_changes_within_an_entity_is_refused_where_it_did_not():
     data = load(log(y=broken()), entity="machine", time="when", target="y")
     with pytest.raises(SchemaError, match=r'one value of the target "y" for each "machine"; it differs within "m00"'):
-        load_like(log(y=[0, 0, 0, 1] + broken()[4:]), data.settings)
+        load_like(log(y=[0, 0, 0, 1, *broken()[4:]]), data.settings)
 
 
 def test_another_log_needs_the_columns_of_the_first():

@@ -184,7 +184,11 @@ def test_series_in_rows_are_read_again_as_they_were():
 def months(n=100, **columns):
     days = pl.date_range(pl.date(2000, 1, 1), pl.date(2020, 1, 1), "1mo", eager=True)[:n]
     rng = np.random.default_rng(2)
-    return {"month": days.to_list(), "sales": rng.normal(size=n).tolist(), "rain": rng.normal(size=n).tolist()} | columns
+    return {
+        "month": days.to_list(),
+        "sales": rng.normal(size=n).tolist(),
+        "rain": rng.normal(size=n).tolist(),
+    } | columns
 
 
 def test_a_whole_table_is_one_series_cut_by_time():

@@ -7,9 +7,9 @@ import pytest
 
 from nnzoo.errors import DataError
 from nnzoo.evaluation.gallery import showable
-from nnzoo.evaluation.report_text import sureness
 from nnzoo.evaluation.report import evaluate_predictions
 from nnzoo.evaluation.report_html import fragment, page
+from nnzoo.evaluation.report_text import sureness
 
 EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m"
 FILTERS = {"first layer": np.linspace(-1, 1, 4 * 3 * 3).reshape(4, 3, 3)}

@@ -234,6 +234,7 @@ def test_html_is_written_and_shown_in_a_notebook(tmp_path):
     report.to_html(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(report)
     assert report._repr_html_().startswith('<div class="nnzoo">')
+    assert re.fullmatch(r"<Report: \w+ \S+ \[\S+, \S+\] on 60 rows>", repr(report))
 
 
 def test_html_into_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnzoo.data.borders import flat_borders
-from nnzoo.data.checkup import counted
 from nnzoo.data.pixelrule import PixelRule
+from nnzoo.errors import counted
 
 MANY_IMAGES = 20_000
 """From so many training images on, what shifts teach is in the images already, and they only slow training."""

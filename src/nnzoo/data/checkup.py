@@ -11,7 +11,7 @@ from nnzoo.data.leaks import find_leaks
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
 from nnzoo.data.target import SEPARATOR
-from nnzoo.errors import listing, quote
+from nnzoo.errors import counted, listing, quote
 
 MANY_VALUES = 100
 FEW_ROWS = 10
@@ -337,8 +337,3 @@ def _row_order(context: _Context) -> Iterator[Finding]:
             option = f"time={column.name!r} (--time {column.name})"
             hint = f"To predict what comes later, test on the last rows: pass {option}."
             yield Finding("warning" if is_time else "note", "rows in time order", column.name, message, hint)
-
-
-def counted(n: int, thing: str) -> str:
-    """Return a number and what it counts: "1 row", "2 rows"."""
-    return f"{n:,} {thing}" + ("" if n == 1 else "s")

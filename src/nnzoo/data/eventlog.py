@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from nnzoo.data.checkup import Finding, counted
+from nnzoo.data.checkup import Finding
 from nnzoo.data.complete import complete_rows
 from nnzoo.data.kinds import Column, infer_columns, infer_target, parse
 from nnzoo.data.rawtable import Reject, Table
@@ -14,7 +14,7 @@ from nnzoo.data.roles import IGNORE, Wishes
 from nnzoo.data.sequences import Sequences, SequenceTable
 from nnzoo.data.splits import first_seen_codes
 from nnzoo.data.values import has_offset
-from nnzoo.errors import SchemaError, UsageError, listing, nearest, quote
+from nnzoo.errors import SchemaError, UsageError, counted, listing, nearest, quote
 
 ORDERS = ("time", "number")
 

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.borders import border_range, flat, full_range, value_range
-from nnzoo.data.checkup import FEW_ROWS, Finding, check_classes, check_label_sets, check_parts, counted
+from nnzoo.data.checkup import FEW_ROWS, Finding, check_classes, check_label_sets, check_parts
 from nnzoo.data.imagecopies import Copies, Digests
 from nnzoo.data.pixelrule import PixelRule, is_grey
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.splits import TEST, TRAIN
 from nnzoo.data.target import SEPARATOR
-from nnzoo.errors import listing, quote
+from nnzoo.errors import counted, listing, quote
 
 MUCH_LARGER = 4
 MUCH_SMALLER = 2

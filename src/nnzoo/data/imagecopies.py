@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from nnzoo.data.checkup import Finding, counted
+from nnzoo.data.checkup import Finding
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
-from nnzoo.errors import quote
+from nnzoo.errors import counted, quote
 
 Digests = Sequence[bytes] | np.ndarray
 _MISLED = {VALID: "the choice of the best epoch is not honest", TEST: "the test is not honest"}

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from nnzoo.data.checkup import Finding, check_parts, check_table, counted
+from nnzoo.data.checkup import Finding, check_parts, check_table
 from nnzoo.data.kinds import Column
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
 from nnzoo.data.text import TextRule
 from nnzoo.data.vocabulary import REPLACEMENT, Tokens, Vocabulary
-from nnzoo.errors import SchemaError, listing
+from nnzoo.errors import SchemaError, counted, listing
 
 MAX_LOOKED_AT = 20_000
 MANY_UNKNOWN = 0.05

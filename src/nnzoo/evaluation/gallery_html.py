@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnzoo.errors import counted
 from nnzoo.evaluation.gallery import MAX_GRID, Cell, Gallery, Tile
 from nnzoo.evaluation.metrics import figure
-from nnzoo.evaluation.report_text import cell, count, ending, percent, shown, sureness, worst_title
+from nnzoo.evaluation.report_text import cell, ending, percent, shown, sureness, worst_title
 from nnzoo.pictures import svg
 from nnzoo.pictures.filters import MAX_FILTERS, MAX_PLANES, filter_sheet
 from nnzoo.pictures.matrices import confusion_matrix
@@ -29,7 +30,7 @@ def sample(report: "Report", gallery: Gallery) -> str:
         seen = "Under each image: what the network says, and what it is."
     else:
         n_right = sum(bool(tile.right) for tile in gallery.sheet)
-        seen = f"{n_right:,} of these {count(len(gallery.sheet), 'image')} are right. ✓ is right, ✗ is wrong"
+        seen = f"{n_right:,} of these {counted(len(gallery.sheet), 'image')} are right. ✓ is right, ✗ is wrong"
         has_chance = gallery.sheet[0].probability is not None
         seen += "; bar and percentage: how sure it was of what it says." if has_chance else "."
     sheet = tile_sheet([_picture(tile, report.task) for tile in gallery.sheet])
@@ -127,7 +128,7 @@ def _which(gallery: Gallery) -> str:
 
 def _pair(pair: Cell) -> str:
     """Return what a cell counts, in words."""
-    rows = count(pair.count, "row")
+    rows = counted(pair.count, "row")
     if pair.truth == pair.prediction:
         return f"{_label(pair.truth)}, rightly so: {rows}"
     return f"{_label(pair.truth)} taken for {_label(pair.prediction)}: {rows}"
@@ -155,7 +156,7 @@ def _layer(name: str, weights: np.ndarray) -> str:
     """Return what the tiles of a layer are, and how many of them are left out."""
     height, width = weights.shape[1:3]
     n_channels = weights.shape[3] if weights.ndim == 4 else 1
-    seen = f"{shown(name)}: {count(len(weights), 'filter')} of {height} × {width}"
+    seen = f"{shown(name)}: {counted(len(weights), 'filter')} of {height} × {width}"
     if n_channels > 1:
         seen += f" over {n_channels} channels, {'' if n_channels <= MAX_PLANES else f'the first {MAX_PLANES} '}"
         seen += "side by side"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnzoo.errors import DataError, ResourceError, quote
+from nnzoo.errors import DataError, ResourceError, counted, quote
 from nnzoo.evaluation import details
 from nnzoo.evaluation.baselines import Baseline
 from nnzoo.evaluation.gallery import Evaluated, Gallery, make_gallery
@@ -17,7 +17,7 @@ from nnzoo.evaluation.metrics import Metric, primary_metric, score
 from nnzoo.evaluation.verdict import Difference, best_baseline, compare, verdict_words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What ``nnzoo.evaluate`` returns: it prints as text and shows as a page.
 
@@ -119,6 +119,9 @@ class Report:
                 f"The report cannot be written to {quote(path)}: {error.strerror or error}.",
                 "Choose a folder that exists, with room and write permission.",
             ) from error
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.primary} {self.metrics[self.primary]} on {counted(self.n_rows, 'row')}>"
 
     def _repr_html_(self) -> str:
         from nnzoo.evaluation.report_html import fragment

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nnzoo.errors import counted
 from nnzoo.evaluation import gallery_html
 from nnzoo.evaluation.gallery_html import MAX_PICTURED
 from nnzoo.evaluation.metrics import figure
-from nnzoo.evaluation.report_text import ARROWS, cell, contestants, count, ending, percent, shown, sureness, title, worst_title
+from nnzoo.evaluation.report_text import ARROWS, cell, contestants, ending, percent, shown, sureness, title, worst_title
 from nnzoo.pictures import sheets, svg
 from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
 from nnzoo.pictures.matrices import confusion_matrix
@@ -70,7 +71,7 @@ def _head(report: "Report") -> str:
     side = SIDES[report.difference.outcome] if report.difference else SIDES["cannot be told apart from"]
     how = "".join(_paragraph(line) for line in report.how)
     return (
-        f"<h1>Evaluation on {count(report.n_rows, 'row')}</h1>"
+        f"<h1>Evaluation on {counted(report.n_rows, 'row')}</h1>"
         f'<p class="verdict" style="border-color:{side}"><strong>{escape(shown(report.verdict))}</strong></p>{how}'
     )
 
@@ -119,7 +120,7 @@ def _labels(report: "Report") -> str:
     ]
     sentence = "Of the rows where it says the label, how many have it; of the rows that have it, how many it finds."
     more = len(report.labels) - MAX_LABELS
-    sentence += f" {count(more, 'label')} more are left out here." if more > 0 else ""
+    sentence += f" {counted(more, 'label')} more are left out here." if more > 0 else ""
     head = ["label", "rows", "right when said (precision)", "found (recall)", "F1"]
     return "<h2>Label by label</h2>" + _paragraph(sentence) + _table(rows, head, (1, 2, 3, 4))
 

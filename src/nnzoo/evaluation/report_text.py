@@ -3,6 +3,7 @@
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from nnzoo.errors import counted
 from nnzoo.evaluation.metrics import Metric, figure
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ ARROWS = {"higher": "higher is better", "lower": "lower is better"}
 def text(report: "Report") -> str:
     """Return the report as lines of text without control characters."""
     parts = [
-        [f"Evaluation on {count(report.n_rows, 'row')} ({report.task})", *(f"  {shown(line)}" for line in report.how)],
+        [
+            f"Evaluation on {counted(report.n_rows, 'row')} ({report.task})",
+            *(f"  {shown(line)}" for line in report.how),
+        ],
         table(
             [[title(metric.name), str(metric), ARROWS[metric.better]] for metric in report.metrics.values()],
             ["metric", "value [95 % interval]", ""],
@@ -45,17 +49,6 @@ def title(name: str) -> str:
     """
     short = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "auc": "AUC", "f1_macro": "macro F1", "f1_micro": "micro F1"}
     return short.get(name, name.replace("_", " "))
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "row"), count(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def shown(value: Any) -> str:
@@ -127,7 +120,7 @@ def _labels(report: "Report") -> list[str]:
     ]
     more = len(report.labels) - MAX_LABELS
     lines = table(rows, ["label", "rows", "right when said", "found"])
-    return lines + ([f"  and {count(more, 'label')} more"] if more > 0 else [])
+    return lines + ([f"  and {counted(more, 'label')} more"] if more > 0 else [])
 
 
 def _worst(report: "Report") -> list[str]:
