@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT := demo
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench notebooks clean
 
 demo: .venv/.ready
 	@mkdir -p $(OUT)
@@ -45,6 +45,11 @@ format: .venv/.tools
 
 bench: .venv/.tools
 	$(BIN)/python benchmarks/tables.py
+
+# Executes them in place; Fashion-MNIST takes some minutes.
+notebooks: .venv/.tools
+	$(BIN)/jupyter-execute --inplace --timeout=1800 examples/*.ipynb
+	$(BIN)/ruff format --quiet examples
 
 # torch first and pinned, so that nothing else chooses another build of it.
 .venv/.ready: pyproject.toml constraints.txt
