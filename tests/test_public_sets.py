@@ -12,12 +12,10 @@ FOLDER = Path(FASHION_MNIST.system_folders[0])
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FOLDER.is_dir(), reason="the package dataset-fashion-mnist is not installed")
-def test_fashion_mnist_loads_in_full_and_one_epoch_on_10000_images_beats_080():
+def test_fashion_mnist_loads_in_full_and_one_epoch_beats_080():
     data = nnzoo.load("fashion-mnist", data_dir=FOLDER)
     assert data.images.shape == (70_000, 28, 28)
     assert (len(data.train) + len(data.valid), len(data.test)) == (60_000, 10_000)
-    some, labels = data.train.images[:10_000], data.train.frame[data.target].to_numpy()[:10_000]
-    model = nnzoo.build(None, data, {"n_epochs": 1}, seed=0)
-    network = model.network.fit(some, labels)
-    right = network.predict(data.test.images) == data.test.frame[data.target].to_numpy()
+    model = nnzoo.train(nnzoo.build(None, data, {"n_epochs": 1}, seed=0), data, verbose=0)
+    right = model.network.predict(data.test.images) == data.test.frame[data.target].to_numpy()
     assert right.mean() >= 0.80
