@@ -148,7 +148,7 @@ def load(
     as_text = partial(
         read_text,
         kind=kind,
-        with_target=any(each is not None for each in (target, group, time, columns)),
+        with_target=any(each is not None for each in (target, group, time, columns or None)),
         target=target if isinstance(target, str) else None,
         text=text,
         unit=unit,

@@ -23,7 +23,9 @@ from nnzoo.data.sequences import Sequences, StepSchema
 from nnzoo.data.splits import TRAIN
 from nnzoo.errors import quote
 
-LARGE_GAP = 20
+LARGE_GAP, LARGE_GAP_OF_REGULAR = 20, 1.5
+REGULAR = 0.9
+"""Share of equal distances from which on steps are regular, so that a single one left out is a gap."""
 LONG = 10
 LONG_STEPS = 1000
 THING = "sequence"
@@ -118,10 +120,11 @@ def _gaps(context: _Context) -> Iterator[Finding]:
     if not len(gaps):
         return
     median, largest = float(np.median(gaps)), float(gaps.max())
-    n_large = int((gaps > LARGE_GAP * median).sum())
+    factor = LARGE_GAP_OF_REGULAR if (gaps == median).mean() >= REGULAR else LARGE_GAP
+    n_large = int((gaps > factor * median).sum())
     if n_large:
         message = (
-            f"{counted(n_large, 'gap')} in {quote(time.name)} {'is' if n_large == 1 else 'are'} more than {LARGE_GAP} "
+            f"{counted(n_large, 'gap')} in {quote(time.name)} {'is' if n_large == 1 else 'are'} more than {factor:g} "
             f"times the median distance of two steps ({_written(median, time)}); the largest is "
             f"{_written(largest, time)}."
         )

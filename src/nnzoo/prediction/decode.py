@@ -1,7 +1,7 @@
 """From rows as they were read to a table of predictions: parse, encode, run the network, name the columns."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -101,15 +101,7 @@ class Decoder:
 
     def warn(self) -> None:
         """Say once, as warnings, what was unusual in all chunks so far."""
-        if self.extra:
-            warnings.warn(f"columns that the model does not use: {listing(self.extra)}", stacklevel=3)
-        for column, found in self.counts.items():
-            if found.get("unknown"):
-                warnings.warn(
-                    f"column {quote(column)}: {found['unknown']:,} rows with categories that training never saw, "
-                    f"such as {listing(found.get('examples', ()))}; treated as unknown",
-                    stacklevel=3,
-                )
+        warn_of_columns(self.extra, self.counts)
         if self.n_rejected:
             warnings.warn(
                 f"{self.n_rejected:,} of {self.n_rows:,} rows have no prediction; see the notes", stacklevel=3
@@ -181,6 +173,19 @@ def predicted_columns(
     if probability is not None:
         columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(classes)}
     return columns
+
+
+def warn_of_columns(extra: Sequence[str], counts: Mapping[str, Mapping[str, Any]], things: str = "rows") -> None:
+    """Warn of columns that the model does not use, and of categories that training never saw."""
+    if extra:
+        warnings.warn(f"columns that the model does not use: {listing(extra)}", stacklevel=4)
+    for column, found in counts.items():
+        if found.get("unknown"):
+            warnings.warn(
+                f"column {quote(column)}: {found['unknown']:,} {things} with categories that training never saw, "
+                f"such as {listing(found.get('examples', ()))}; treated as unknown",
+                stacklevel=4,
+            )
 
 
 def coded_columns(names: dict[str, Any], codes: np.ndarray) -> pl.DataFrame:

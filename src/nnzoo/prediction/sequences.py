@@ -13,7 +13,7 @@ from nnzoo.data.sequencedata import unseen_sequences
 from nnzoo.data.sequencerecipe import SequenceRecipe
 from nnzoo.data.textrecipe import TextRecipe
 from nnzoo.errors import UsageError
-from nnzoo.prediction.decode import NOTE, PREDICTION, ROW, coded_columns, predicted_columns
+from nnzoo.prediction.decode import NOTE, PREDICTION, ROW, coded_columns, predicted_columns, warn_of_columns
 
 CHUNK = 2048
 STEP = "step"
@@ -122,7 +122,8 @@ class SequenceDecoder:
         return coded_columns({key: names}, codes)
 
     def warn(self) -> None:
-        """Say once, as a warning, how many sequences have no prediction."""
+        """Say once, as warnings, what was unusual, and how many sequences have no prediction."""
+        warn_of_columns(self.extra, self.counts, "steps")
         if self.n_rejected:
             warnings.warn(f"{self.n_rejected:,} rows of the source were left out", stacklevel=3)
 
