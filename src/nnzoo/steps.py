@@ -19,7 +19,7 @@ from nnzoo.data.dataset import Data, Part, load, load_like
 from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.recipe import Recipe
 from nnzoo.data.splits import PART_NAMES, TEST
-from nnzoo.errors import DataError, UsageError, listing
+from nnzoo.errors import DataError, UsageError, counted, listing
 from nnzoo.estimator import Network
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
@@ -408,7 +408,8 @@ def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
         part = data.chosen(origin.part == TEST, PART_NAMES[TEST])
         if not len(part):
             raise DataError(f"{data.origin} needs rows in its test part; it has none.", "Train on more rows.")
-        return part, f"{len(part):,} test rows of {data.origin}, which nothing has seen ({origin.how_split})."
+        what = counted(len(part), f"test {data.thing}")
+        return part, f"{what} of {data.origin}, which nothing has seen ({origin.how_split})."
     everything = data.all
     X, y = encode_part(model, everything, data.origin)
     seen = np.isin(row_hashes(X, y, origin.salt), origin.trained_rows) if origin.salt else np.zeros(len(X), dtype=bool)
@@ -418,7 +419,7 @@ def _rows_to_evaluate(model: Model, data: Data) -> tuple[Part, str]:
             "Give other rows.",
         )
     part = data.chosen(~seen, "all")
-    how = f"all {len(part):,} rows of {data.origin}"
+    how = f"all {counted(len(part), data.thing)} of {data.origin}"
     if seen.any():
         how += f" but {int(seen.sum()):,} that the model was trained on"
     return part, how + "."

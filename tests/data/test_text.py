@@ -266,7 +266,7 @@ def test_load_says_of_a_text_what_is_predicted_and_how_it_is_split():
     assert "genesis.txt: 954 pieces" in told
     assert "one text in pieces, split into characters: running text" in told
     assert "Output next: no target is given: the next character" in told
-    assert "train 764, valid 95, test 95 texts; by place: the first 80 % of the text are train" in told
+    assert "train 764, valid 95, test 95 pieces; by place: the first 80 % of the text are train" in told
     assert data.train.frame["text"][0].startswith("In the beginning")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnzoo.cli.options import Json, LoadOptions, NetworkName, Settings, Source, network_settings, with_load_options
 from nnzoo.cli.running import show_json
-from nnzoo.errors import quote
+from nnzoo.errors import counted, quote
 
 if TYPE_CHECKING:
     from nnzoo.data.dataset import Data
@@ -77,18 +77,17 @@ def chosen_network(
 def short_summary(data: "Data") -> str:
     """Return what the data are in three lines, and the warnings of the check-up."""
     sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
-    things = {"table": "rows"}.get(data.kind, f"{data.kind}s")
-    what = f"{len(data):,} {things}"
+    what = counted(len(data), data.thing)
     if data.images is not None:
         what += f", {' x '.join(map(str, data.images.shape[1:]))}"
     else:
-        what += f", {data.sequences.n_steps:,} steps" if data.sequences is not None else ""
-        what += "" if data.kind == "text" else f", {len(data.columns):,} input columns"
+        what += f", {counted(data.sequences.n_steps, 'step')}" if data.sequences is not None else ""
+        what += "" if data.kind == "text" else f", {counted(len(data.columns), 'input column')}"
     target = f"what comes {data.output}" if data.target is None else f"{quote(data.target)}, {data.task}"
     lines = [
         f"{data.origin}: {what}",
         f"Target: {target}",
-        f"Split: {sizes} {things}; {data.how_split}",
+        f"Split: {sizes} {data.thing}s; {data.how_split}",
     ]
     lines += [f"! {each.message} {each.hint}".rstrip() for each in data.findings if each.level == "warning"]
     if data.rejects:

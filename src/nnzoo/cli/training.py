@@ -22,7 +22,7 @@ from nnzoo.cli.options import (
     with_load_options,
 )
 from nnzoo.cli.running import INTERRUPTED, TERMINATED, fail, show_json
-from nnzoo.errors import ResourceError, UsageError, listing, quote
+from nnzoo.errors import ResourceError, UsageError, counted, listing, quote
 from nnzoo.files import Lock, atomic_write, check_writable
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _words(told: dict[str, Any], source: str) -> str:
     best = "".join(f", {name.removeprefix('best_').replace('_', ' ')} {v:.4g}" for name, v in told["metrics"].items())
     size = os.path.getsize(told["model"]) / 1024
     lines = [
-        f"{told['network']}, {told['weights']:,} weights: {told['epochs']:,} epochs, {ENDS[told['stopped_by']]}; "
+        f"{told['network']}, {told['weights']:,} weights: {counted(told['epochs'], 'epoch')}, {ENDS[told['stopped_by']]}; "
         f"weights of epoch {told['best_epoch']:,} kept{best}.",
         f"Saved {quote(told['model'])} ({size:,.0f} KiB).",
     ]

@@ -17,6 +17,7 @@ from nnzoo.data.roles import TASKS, Roles
 from nnzoo.data.sequences import Sequences, StepSchema
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
 from nnzoo.data.text import TextRule
+from nnzoo.errors import counted
 
 MAX_SEED = 2**32 - 1
 KINDS = ("table", "image", "sequence", "text")
@@ -137,6 +138,15 @@ class Data:
         return "table" if self.images is None else "image"
 
     @property
+    def thing(self) -> str:
+        """What a row is: "row", "image", "sequence", "text", or a "piece" of a series or of a running text."""
+        if (self.text is not None and self.text.in_order) or (
+            self.schema is not None and self.schema.layout == "series"
+        ):
+            return "piece"
+        return "row" if self.kind == "table" else self.kind
+
+    @property
     def output(self) -> str | None:
         """What is predicted of sequences and texts: "sequence" one target for each, "step" one a step, "next"."""
         if self.text is not None:
@@ -233,8 +243,7 @@ class Data:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        thing = {"table": "rows"}.get(self.kind, f"{self.kind}s")
-        return f"<Data: {len(self):,} {thing} of {self.origin}, target {self.target!r}>"
+        return f"<Data: {counted(len(self), self.thing)} of {self.origin}, target {self.target!r}>"
 
     def __str__(self) -> str:
         return summary.to_text(summary.describe(self))

@@ -10,7 +10,7 @@ import numpy as np
 from nnzoo.data.kinds import Column
 from nnzoo.data.roles import NO_INPUT
 from nnzoo.data.splits import PART_NAMES
-from nnzoo.errors import listing, quote
+from nnzoo.errors import counted, listing, quote
 
 if TYPE_CHECKING:
     from nnzoo.data.loaded import Data
@@ -30,6 +30,7 @@ def describe(data: "Data") -> dict[str, Any]:
         "origin": data.origin,
         "fingerprint": data.fingerprint,
         "kind": data.kind,
+        "thing": data.thing,
         "n_rows": len(data),
         "images": _images(data),
         "sequences": _sequences(data),
@@ -128,16 +129,12 @@ def _role(data: "Data", column: Column) -> str:
 
 
 def _title(told: dict[str, Any]) -> str:
-    n_rows, n_columns = told["n_rows"], len(told["columns"]) + len(told["ignored"])
-    if told["images"] is not None:
-        return f"{told['origin']}: {n_rows:,} image{'s' * (n_rows != 1)}"
+    title = f"{told['origin']}: {counted(told['n_rows'], told['thing'])}"
     if told["sequences"] is not None:
-        n_steps = told["sequences"]["n_steps"]
-        return f"{told['origin']}: {n_rows:,} sequence{'s' * (n_rows != 1)}, {n_steps:,} steps"
-    if told["text"] is not None:
-        thing = "piece" if told["text"]["in_order"] else "text"
-        return f"{told['origin']}: {n_rows:,} {thing}{'s' * (n_rows != 1)}"
-    return f"{told['origin']}: {n_rows:,} row{'s' * (n_rows != 1)}, {n_columns:,} column{'s' * (n_columns != 1)}"
+        return f"{title}, {counted(told['sequences']['n_steps'], 'step')}"
+    if told["kind"] == "table":
+        return f"{title}, {counted(len(told['columns']) + len(told['ignored']), 'column')}"
+    return title
 
 
 def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -146,7 +143,7 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
         shape = " x ".join(map(str, told["images"]["shape"]))
         facts.append(("Images", f"{shape}, {told['images']['type']}: {_plain(told['images']['why'])}"))
     if told["sequences"] is not None:
-        facts += _sequence_facts(told["sequences"])
+        facts += _sequence_facts(told["sequences"], told["thing"])
     if told["text"] is not None:
         facts += _text_facts(told["text"], told["columns"])
     if told["sequences"] is not None and told["target"] is None:
@@ -160,8 +157,7 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Task", f"{told['task']}: {_plain(told['why_task'])}"))
     parts = told["split"]
     sizes = ", ".join(f"{name} {parts[name]:,}" for name in PART_NAMES)
-    thing = {"table": "rows"}.get(told["kind"], f"{told['kind']}s")
-    facts.append(("Split", f"{sizes} {thing}; {parts['how']}"))
+    facts.append(("Split", f"{sizes} {told['thing']}s; {parts['how']}"))
     if told["ignored"]:
         facts.append(("Ignored", listing(told["ignored"])))
     if told["extra"]:
@@ -172,10 +168,10 @@ def _facts(told: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _sequence_facts(told: dict[str, Any]) -> list[tuple[str, str]]:
-    lengths = f"{told['shortest']:,} to {told['longest']:,} in a sequence, median {told['median']:,.0f}"
+def _sequence_facts(told: dict[str, Any], thing: str) -> list[tuple[str, str]]:
+    lengths = f"{told['shortest']:,} to {told['longest']:,} in a {thing}, median {told['median']:,.0f}"
     if told["shortest"] == told["longest"]:
-        lengths = f"{told['longest']:,} in every sequence"
+        lengths = f"{told['longest']:,} in every {thing}"
     order = f"in the order of {quote(told['time'])}" if told["time"] is not None else "in the order of the source"
     return [("Steps", f"{lengths}; {order}"), ("Output", f"{told['output']}: {_plain(told['why'])}")]
 
