@@ -207,7 +207,8 @@ def _words(told: dict[str, Any], source: str) -> str:
     best = "".join(f", {name.removeprefix('best_').replace('_', ' ')} {v:.4g}" for name, v in told["metrics"].items())
     size = os.path.getsize(told["model"]) / 1024
     lines = [
-        f"{told['network']}, {told['weights']:,} weights: {counted(told['epochs'], 'epoch')}, {ENDS[told['stopped_by']]}; "
+        f"{told['network']}, {counted(told['weights'], 'weight')}: {counted(told['epochs'], 'epoch')}, "
+        f"{ENDS[told['stopped_by']]}; "
         f"weights of epoch {told['best_epoch']:,} kept{best}.",
         f"Saved {quote(told['model'])} ({size:,.0f} KiB).",
     ]

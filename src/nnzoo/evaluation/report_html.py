@@ -199,9 +199,14 @@ def _worst(report: "Report") -> str:
         ]
         head, sentence = ["truth", "prediction", "error"], "Look at them for slips and for what it cannot see."
     else:
-        sure = report.worst[0].probability is not None
         rows = [
-            [str(each.row), name, cell(each.truth), cell(each.prediction), sureness(each.probability) if sure else ""]
+            [
+                str(each.row),
+                name,
+                cell(each.truth),
+                cell(each.prediction),
+                "" if each.probability is None else sureness(each.probability),
+            ]
             for each, name in zip(report.worst, names, strict=True)
         ]
         head = ["truth", "prediction", "probability"]
