@@ -8,7 +8,8 @@ import numpy as np
 
 from nnzoo.data.dataset import Data, Part
 from nnzoo.data.imagedata import FILE
-from nnzoo.data.splits import TEST, TRAIN
+from nnzoo.data.sequences import IN_TIME
+from nnzoo.data.splits import PART_NAMES, TEST, TRAIN
 from nnzoo.data.textrecipe import TextRecipe
 from nnzoo.evaluation.baselines import Baseline, run_baselines
 from nnzoo.evaluation.forecasts import bits, choose_scored, forecast_baselines, symbol_baselines
@@ -111,10 +112,7 @@ def _baselines(model: Model, data: Data, X: Any, y: np.ndarray) -> tuple[list[Ba
 
 def _measure_numbers(model: Model, data: Data, part: Part, how: str) -> Report:
     recipe, network = model.recipe, model.network
-    context = _context(model, data, part)
-    X, _ = encode_rows(recipe, context[0], data.origin)  # pyright: ignore[reportArgumentType]
-    X = Ragged(X.values, np.array([len(X.values)])) if context[1] is not None else X
-    n_scored = [n - 1 for n in X.lengths.tolist()] if context[1] is None else [context[1]]
+    X, n_scored = _with_past(model, data, part)
     _, predicted, _ = network.predict_next(X)  # pyright: ignore[reportAttributeAccessIssue]
     said = _first_column(recipe, predicted.reshape(len(predicted), -1))
     name, came = _first_column(recipe, X.values)
@@ -129,7 +127,7 @@ def _measure_numbers(model: Model, data: Data, part: Part, how: str) -> Report:
         "regression",
         truth,
         said[1][scored],
-        rows=np.repeat(part.rows, n_scored) if context[1] is None else np.arange(1, len(truth) + 1),
+        rows=np.arange(1, len(truth) + 1) if data.thing == "piece" else np.repeat(part.rows, n_scored),
         baselines=baselines,
         how=f"{how} Each value of {name} was predicted from all values before it, one step ahead.",
         history=network.history_,
@@ -137,15 +135,19 @@ def _measure_numbers(model: Model, data: Data, part: Part, how: str) -> Report:
     )
 
 
-def _context(model: Model, data: Data, part: Part) -> tuple[Part, int | None]:
-    """Return the rows to read and, of one series, how many of its last steps are the test: the rest came before it."""
-    one_series = data.schema is not None and data.schema.layout == "series" and len(part) == 1
+def _with_past(model: Model, data: Data, part: Part) -> tuple[Ragged, list[int]]:
+    """Return the series to read, and how many of the last steps of each are scored.
+
+    Of series that were cut by time the pieces before the test are read first: they are its past.
+    """
+    recipe: Any = model.recipe
     same = data.fingerprint == model.provenance.fingerprint
-    if not (one_series and same and part.sequences is not None):
-        return part, None
-    order = np.array([0, 1, TEST])
-    everything = data.chosen(np.isin(model.provenance.part, order), "all")
-    return everything, int(part.sequences.n_steps)
+    if data.schema is None or data.schema.layout not in IN_TIME or not same:
+        X, _ = encode_rows(recipe, part, data.origin)
+        return X, [n - 1 for n in X.lengths.tolist()]
+    X, _ = encode_rows(recipe, data.all, data.origin)
+    lengths = X.lengths.reshape(-1, len(PART_NAMES))
+    return Ragged(X.values, lengths.sum(axis=1)), lengths[:, TEST].tolist()
 
 
 def _measure_symbols(model: Model, data: Data, part: Part, how: str) -> Report:

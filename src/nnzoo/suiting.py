@@ -8,6 +8,7 @@ import numpy as np
 
 from nnzoo.data.augmentation import advise
 from nnzoo.data.loaded import Data
+from nnzoo.data.sequences import IN_TIME
 from nnzoo.estimator import Network
 
 SMALL_ROWS = 1_000
@@ -21,7 +22,7 @@ CONVOLUTIONAL = {"learning_rate": 1e-2}
 DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
-ONE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
+WHOLE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
 LANGUAGE = {"n_hidden": 256, "dropout": 0.2, "learning_rate": 5e-3}
 TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 5, 15, 4_000
 FEW_SEQUENCES = 500
@@ -78,12 +79,12 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
 def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
     """Return settings for sequences and texts: a schedule that ends at zero, and enough steps also where rows are few.
 
-    One series alone is one row, seen whole in every step; it is trained until its validation part gets worse.
+    A few long series are seen whole in every step, and trained until their validation parts get worse.
     """
     n_rows, words = len(data.train), []
     settings: dict[str, Any] = {"optimizer": "adam"}
-    if n_rows == 1:
-        settings |= ONE_SERIES
+    if n_rows == 1 or (data.schema is not None and data.schema.layout in IN_TIME):
+        settings |= WHOLE_SERIES
     else:
         batch_size = LARGEST_SEQUENCE_BATCH
         while batch_size > SMALLEST_SEQUENCE_BATCH and n_rows // batch_size < STEPS_PER_EPOCH:

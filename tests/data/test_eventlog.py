@@ -1,6 +1,7 @@
 """Logs of events through load: what becomes a sequence, what is refused, and what is said."""
 
 import json
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -307,3 +308,35 @@ def test_odd_stored_settings_are_refused(key, odd):
 
 def test_a_log_is_no_source_that_holds_only_sequences():
     assert read_sequences(log(), "sequence") is None
+
+
+def sensors(n=3, length=40):
+    """Return a log of a few sensors that go on: no target, each some numbers over time."""
+    times = [datetime(2024, 1, 1) + timedelta(hours=hour) for hour in range(length)]
+    rows = [(f"s{i}", when, float(i + step)) for i in range(n) for step, when in enumerate(times)]
+    return pl.DataFrame(rows, schema=["sensor", "when", "level"], orient="row")
+
+
+def test_a_few_long_series_are_cut_by_time_into_pieces_of_each():
+    data = load(sensors(), entity="sensor", time="when")
+    assert data.how_split == 'each "sensor" by time: the first steps are train, the last steps are the test'
+    assert data.part.tolist() == [0, 1, 2] * 3
+    assert data.sequences.lengths.tolist() == [28, 6, 6] * 3
+    assert data.frame["sensor"].to_list() == ["s0"] * 3 + ["s1"] * 3 + ["s2"] * 3
+    assert data.test.sequences.frame["level"].to_list() == [float(i + step) for i in range(3) for step in range(34, 40)]
+    again = load_like(sensors(), data.settings)
+    assert (again.part == data.part).all()
+    assert repr(data).startswith("<Data: 9 pieces of")
+
+
+def test_other_series_for_a_model_of_series_are_not_cut():
+    other = load_like(sensors(2, 12), load(sensors(), entity="sensor", time="when").settings)
+    assert other.sequences.lengths.tolist() == [12, 12]
+    assert other.part.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("events", [sensors(25), sensors(3, 9)])
+def test_many_or_short_series_are_split_by_entity(events):
+    data = load(events, entity="sensor", time="when")
+    assert len(data) == events["sensor"].n_unique()
+    assert data.how_split.startswith('by "sensor", none in two parts')

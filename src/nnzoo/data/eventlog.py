@@ -12,11 +12,14 @@ from nnzoo.data.kinds import Column, infer_columns, infer_target, parse
 from nnzoo.data.rawtable import Reject, Table
 from nnzoo.data.roles import IGNORE, Wishes
 from nnzoo.data.sequences import Sequences, SequenceTable
-from nnzoo.data.splits import first_seen_codes
+from nnzoo.data.splits import SHARES, SPLIT_IN_TIME, TEST, TRAIN, VALID, first_seen_codes, lengths_in_time
 from nnzoo.data.values import has_offset
 from nnzoo.errors import SchemaError, UsageError, counted, listing, nearest, quote
 
 ORDERS = ("time", "number")
+FEW_ENTITIES = 20
+MIN_STEPS = 10
+"""Steps that a series needs to be cut by time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ def log_sequences(
     time: Column | None = None,
     target: Column | None = None,
     output: str | None = None,
+    cut: bool | None = None,
     coerce: bool = False,
     skip: bool = False,
 ) -> SequenceTable:
@@ -66,6 +70,9 @@ def log_sequences(
         As an earlier source had them; by default they are inferred.
     output : "sequence", "step" or "next", optional
         As an earlier source had it.
+    cut : bool, optional
+        Whether each sequence is cut by time into one to train, one to choose and one to test. By default where a few
+        long ones go on: fewer than 20 entities, no target and no group.
     coerce, skip : bool
         Take cells that do not fit as missing; leave out rows that lack entity, time or target.
 
@@ -89,18 +96,25 @@ def log_sequences(
     decided = _output(entities, target, output, table.origin)
     per_entity = [target.name] if target is not None and decided == "sequence" else []
     steps = [name for name in names if name in frame.columns and name not in (*owners, *per_entity)]
+    lengths = np.bincount(codes)
+    if cut is None:
+        few_and_long = len(lengths) < FEW_ENTITIES and lengths.min() >= MIN_STEPS
+        cut = decided == "next" and not wishes.group and few_and_long
+    n_pieces = len(SHARES) if cut else 1
     made = SequenceTable(
-        frame=entities.select(*owners, *per_entity),
-        rows=np.arange(1, entities.height + 1),
+        frame=entities.select(*owners, *per_entity)[np.repeat(np.arange(len(lengths)), n_pieces)],
+        rows=np.arange(1, n_pieces * len(lengths) + 1),
         origin=table.origin,
         fingerprint=table.fingerprint,
         rejects=ordered.table.rejects,
         target=None if target is None else target.name,
-        sequences=Sequences(frame.select(steps), np.bincount(codes), ordered.table.rows),
-        layout="log",
+        sequences=Sequences(frame.select(steps), lengths_in_time(lengths) if cut else lengths, ordered.table.rows),
+        layout="panel" if cut else "log",
         time=time,
         step_target=target if decided == "step" else None,
         why=_why(decided, target),
+        part=np.tile(np.array([TRAIN, VALID, TEST], dtype=np.int8), len(lengths)) if cut else None,
+        how_split=f"each {quote(entity)} {SPLIT_IN_TIME}" if cut else "",
         ignored=tuple(name for name in table.frame.columns if name not in names),
         findings=ordered.findings,
         n_coerced=ordered.n_coerced,

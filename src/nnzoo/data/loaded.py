@@ -14,7 +14,7 @@ from nnzoo.data.kinds import Column
 from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.roles import TASKS, Roles
-from nnzoo.data.sequences import Sequences, StepSchema
+from nnzoo.data.sequences import IN_TIME, Sequences, StepSchema
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
 from nnzoo.data.text import TextRule
 from nnzoo.errors import counted
@@ -141,7 +141,7 @@ class Data:
     def thing(self) -> str:
         """What a row is: "row", "image", "sequence", "text", or a "piece" of a series or of a running text."""
         if (self.text is not None and self.text.in_order) or (
-            self.schema is not None and self.schema.layout == "series"
+            self.schema is not None and self.schema.layout in IN_TIME
         ):
             return "piece"
         return "row" if self.kind == "table" else self.kind

@@ -19,7 +19,7 @@ from nnzoo.data.checkup import (
 from nnzoo.data.kinds import Column
 from nnzoo.data.leaks import find_leaks
 from nnzoo.data.rawtable import Reject
-from nnzoo.data.sequences import Sequences, StepSchema
+from nnzoo.data.sequences import IN_TIME, Sequences, StepSchema
 from nnzoo.data.splits import TRAIN
 from nnzoo.errors import quote
 
@@ -90,7 +90,7 @@ def _unused(context: _Context) -> Iterator[Finding]:
 
 
 def _parts(context: _Context) -> Iterator[Finding]:
-    if context.schema.layout != "series":
+    if context.schema.layout not in IN_TIME:
         yield from check_parts(context.part, THING)
 
 

@@ -17,7 +17,7 @@ from nnzoo.data.rawtable import Table
 from nnzoo.data.roles import IGNORE, Roles, Wishes, decide_task, target_column
 from nnzoo.data.sequencearrays import array_sequences, is_array, is_sequence_array
 from nnzoo.data.sequencecheck import check_sequences
-from nnzoo.data.sequences import SequenceTable, StepSchema
+from nnzoo.data.sequences import IN_TIME, SequenceTable, StepSchema
 from nnzoo.data.series import one_series, wide_columns, wide_sequences
 from nnzoo.data.splits import TEST, Split, complete_split, split
 from nnzoo.data.tsfile import read_ts, ts_paths
@@ -191,7 +191,7 @@ def _arranged_like(table: Table, schema: StepSchema, roles: Roles, how: How, *, 
     ignored = {name: IGNORE for name in roles.ignored if name in table.frame.columns}
     target = None if roles.target is None else roles.target.name
     wishes = Wishes(target, None, how.several_labels, roles.group, kinds=ignored)
-    if schema.layout == "log":
+    if schema.layout in ("log", "panel"):
         return log_sequences(
             table,
             schema.name,
@@ -199,6 +199,7 @@ def _arranged_like(table: Table, schema: StepSchema, roles: Roles, how: How, *, 
             time=schema.time,
             target=roles.target,
             output=None if roles.target is None else schema.output,
+            cut=cut and schema.layout == "panel",
             coerce=how.coerce,
             skip=how.skip,
         )
@@ -292,7 +293,7 @@ def _split(data: Data, table: SequenceTable) -> Split:
     strata = data.frame[data.target] if by_class and data.target is not None else None
     if table.part is not None:
         part = table.part[np.searchsorted(table.rows, data.rows)]
-        if table.layout == "series":
+        if table.layout in IN_TIME:
             return Split(part, table.how_split)
         if data.group is not None:
             raise UsageError(f"{table.origin} says itself which rows are train and test.", "Leave group out.")

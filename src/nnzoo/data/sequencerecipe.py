@@ -165,9 +165,14 @@ class SequenceRecipe:
         return encode_column(self.target, part.frame, origin=origin, rows=part.rows)
 
     def to_units(self, X: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns of numbers of encoded steps (..., n_features) in their own units, each of shape (...)."""
+        """Return the columns of numbers of encoded steps (..., n_features) in their own units, each of shape (...).
+
+        The distance to the step before is among them only where there is no other.
+        """
         scales = {coder.column: coder.scale for coder in self.steps.coders if isinstance(coder, NumberCoder)}
-        found = {name: (scales[name], at) for name, at in self.numbers.items()}
+        gap = None if self.time is None else self.time.gap
+        names = [name for name in self.numbers if name != gap] or list(self.numbers)
+        found = {name: (scales[name], self.numbers[name]) for name in names}
         return {name: scale.undo(X[..., at]) for name, (scale, at) in found.items() if scale is not None}
 
     def to_json(self) -> dict[str, Any]:

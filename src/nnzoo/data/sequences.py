@@ -16,7 +16,9 @@ from nnzoo.data.roles import NO_INPUT
 from nnzoo.ragged import places
 
 OUTPUTS = ("sequence", "step", "next")
-LAYOUTS = ("log", "series", "wide", "array")
+LAYOUTS = ("log", "panel", "series", "wide", "array")
+IN_TIME = ("panel", "series")
+"""Layouts whose sequences are cut by time into pieces to train, to choose and to test."""
 NAME = "sequence"
 
 
@@ -155,7 +157,7 @@ class StepSchema:
         A target for each sequence, for each step, or none: what comes next.
     why : str
         The reason for the output in words.
-    layout : "log", "series", "wide" or "array"
+    layout : one of ``LAYOUTS``
         How the source was laid out.
     """
 

@@ -8,18 +8,17 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.checkup import Finding
-from nnzoo.data.eventlog import event_target, order_steps, time_column
+from nnzoo.data.eventlog import MIN_STEPS, event_target, order_steps, time_column
 from nnzoo.data.kinds import Column, infer_columns, parse
 from nnzoo.data.rawtable import Table
 from nnzoo.data.roles import IGNORE, Wishes, check_wishes
 from nnzoo.data.sequencearrays import step_frame
 from nnzoo.data.sequences import NAME, Sequences, SequenceTable
-from nnzoo.data.splits import PART_NAMES, SHARES, TEST, TRAIN, VALID
+from nnzoo.data.splits import PART_NAMES, SPLIT_IN_TIME, TEST, TRAIN, VALID, lengths_in_time
 from nnzoo.errors import DataError, SchemaError, listing, quote
 from nnzoo.ragged import Ragged
 
 MIN_WIDE = 8
-MIN_STEPS = 10
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 
 
@@ -138,7 +137,10 @@ def one_series(
     ordered = order_steps(table, time, target=target, coerce=coerce, skip=skip)
     frame, n_steps = ordered.table.frame, len(ordered.codes)
     names, left_out = _series_columns(frame, wishes, time, target)
-    lengths = _cut(n_steps, table.origin) if cut else np.array([n_steps])
+    if cut and n_steps < MIN_STEPS:
+        message = f"{table.origin} needs at least {MIN_STEPS} steps to be one series; got {n_steps}."
+        raise DataError(message, "Add steps; for a log of many entities, say entity= (--entity).")
+    lengths = lengths_in_time(np.array([n_steps])) if cut else np.array([n_steps])
     called = list(PART_NAMES) if cut else ["all"]
     needed = [column.name for column in (time, target) if column is not None]
     return SequenceTable(
@@ -154,19 +156,11 @@ def one_series(
         step_target=target,
         why=_why_series(wishes, target),
         part=np.array([TRAIN, VALID, TEST], dtype=np.int8) if cut else None,
-        how_split="by time: the first steps are train, the last steps are the test",
+        how_split=SPLIT_IN_TIME,
         ignored=left_out,
         findings=[*ordered.findings, *_ignored_words(left_out, wishes)],
         n_coerced=ordered.n_coerced,
     )
-
-
-def _cut(n_steps: int, origin: str) -> np.ndarray:
-    if n_steps < MIN_STEPS:
-        message = f"{origin} needs at least {MIN_STEPS} steps to be one series; got {n_steps}."
-        raise DataError(message, "Add steps; for a log of many entities, say entity= (--entity).")
-    ends = np.round(np.cumsum(SHARES) * n_steps).astype(np.int64)
-    return np.diff(ends, prepend=0)
 
 
 def _label(table: Table, wishes: Wishes) -> Column | None:

@@ -14,6 +14,7 @@ from nnzoo.errors import SchemaError, UsageError, quote
 TRAIN, VALID, TEST = 0, 1, 2
 PART_NAMES = ("train", "valid", "test")
 SHARES = (0.7, 0.15, 0.15)
+SPLIT_IN_TIME = "by time: the first steps are train, the last steps are the test"
 FEWEST_TO_CUT = 100
 """From fewer training rows of a source with a test part none are taken for validation: a handful chooses at random."""
 
@@ -132,6 +133,18 @@ def complete_split(part: np.ndarray, *, strata: Values | None, seed: int, share:
         made[train[found == number]] = number
     names = " and ".join(PART_NAMES[number] for number in missing)
     return Split(made, f"as the source has it; {names} cut from its training rows at random, seed {seed}")
+
+
+def lengths_in_time(n_steps: np.ndarray) -> np.ndarray:
+    """Return the lengths of the pieces that sequences of so many steps are cut into: train, valid, test of each.
+
+    Examples
+    --------
+    >>> lengths_in_time(np.array([100, 10])).tolist()
+    [70, 15, 15, 7, 2, 1]
+    """
+    ends = np.round(np.cumsum(SHARES) * n_steps[:, None]).astype(np.int64)
+    return np.diff(ends, prepend=0, axis=1).ravel()
 
 
 def first_seen_codes(series: pl.Series) -> np.ndarray:
