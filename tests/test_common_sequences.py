@@ -12,6 +12,7 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from nnzoo import GRU, LSTM, RNN
+from nnzoo.errors import UsageError
 
 N_CHECKS = {"classification": 66, "regression": 59}
 """How many checks run at the least, for each network."""
@@ -92,3 +93,46 @@ def test_check_passes_or_is_listed(estimator, check):
 @pytest.mark.parametrize(("key", "checks"), CHECKS.items(), ids=map("-".join, CHECKS))
 def test_so_many_checks_run(key, checks):
     assert len(checks) >= N_CHECKS[key[1]]
+
+
+def walk(n_rows=1, length=300):
+    """Return series that grow by a wave of changes: the levels of the test were never seen in training."""
+    steps = 1 + np.sin(np.arange(length) * 2 * np.pi / 10)
+    return np.tile(np.cumsum(steps)[None, :, None], (n_rows, 1, 1))
+
+
+def learner(**settings):
+    known = {"task": "regression", "output": "next", "n_hidden": 16, "n_epochs": 150, "random_state": 0}
+    return GRU(**(known | {"early_stopping": False, "learning_rate": 0.01} | settings))
+
+
+def test_learned_changes_go_on_where_levels_were_never_seen():
+    series = walk()
+    errors = {}
+    for differences in (False, True):
+        net = learner(differences=differences).fit(series[:, :200])
+        came, said, _ = net.predict_next(series)
+        errors[differences] = np.sqrt(np.mean(np.square(came.ravel() - said.ravel())[200:]))
+        ahead = net.forecast(series[:, :200], 50).ravel()
+        errors[differences, "ahead"] = np.abs(ahead - series[0, 200:250, 0]).max()
+    assert errors[True] < 0.2 * errors[False]
+    assert errors[True, "ahead"] < 5 < errors[False, "ahead"]
+
+
+def test_learned_changes_are_added_to_the_last_level_in_predictions_forecasts_and_intervals():
+    series = walk(3)
+    net = learner(differences=True, n_epochs=3).fit(series)
+    shifted = series + 1000
+    np.testing.assert_allclose(net.predict(shifted), net.predict(series) + 1000)
+    np.testing.assert_allclose(net.forecast(shifted, 7), net.forecast(series, 7) + 1000)
+    np.testing.assert_allclose(net.predict(series), net.forecast(series, 1).ravel())
+    middle, low, high = net.forecast(series, 5, interval=0.9)
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert np.abs(low - series[:, -1:, 0]).max() < 50
+
+
+def test_learned_changes_refuse_what_they_cannot_mean():
+    X, y = walk(12, 20), np.arange(12) % 2
+    with pytest.raises(UsageError, match="differences=True learns how a series of numbers changes"):
+        GRU(differences=True, n_epochs=1).fit(X, y)

@@ -23,8 +23,8 @@ DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
 WHOLE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
-LANGUAGE = {"n_hidden": 256, "dropout": 0.2, "learning_rate": 5e-3}
-TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 5, 15, 4_000
+LANGUAGE = {"n_hidden": 256, "dropout": 0.0, "learning_rate": 5e-3}
+TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 8, 15, 4_000
 FEW_SEQUENCES = 500
 MANY_SEQUENCES = {"learning_rate": 2e-3, "dropout": 0.2}
 SEQUENCES_SHOWN = 12_000
@@ -124,4 +124,5 @@ def _wanders(data: Data) -> bool:
 def _language(n_rows: int) -> dict[str, Any]:
     """Return settings for the next character of a running text: some 2,000 steps at least, also of a short one."""
     n_epochs = min(max(TEXTS_SHOWN // n_rows, LEAST_TEXT_EPOCHS), MOST_TEXT_EPOCHS)
-    return LANGUAGE | {"batch_size": 8 if n_rows < FEW_TEXTS else 32, "n_epochs": n_epochs, "patience": n_epochs}
+    few = {"batch_size": 8, "dropout": 0.2} if n_rows < FEW_TEXTS else {"batch_size": 32}
+    return LANGUAGE | few | {"n_epochs": n_epochs, "patience": n_epochs}
