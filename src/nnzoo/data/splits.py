@@ -141,7 +141,7 @@ def lengths_in_time(n_steps: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> lengths_in_time(np.array([100, 10])).tolist()
-    [70, 15, 15, 7, 2, 1]
+    [70, 15, 15, 7, 1, 2]
     """
     ends = np.round(np.cumsum(SHARES) * n_steps[:, None]).astype(np.int64)
     return np.diff(ends, prepend=0, axis=1).ravel()
