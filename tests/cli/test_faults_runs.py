@@ -91,7 +91,7 @@ def test_C3_a_second_ctrl_c_ends_at_once_with_the_old_model_intact(cli, monkeypa
     signal_in_epoch(monkeypatch, signal.SIGINT, 3)
 
     def interrupted(loop):
-        if loop.place.stopped:  # not at a checkpoint that a slow machine comes to before the first Ctrl-C
+        if loop.place.stopped:  # not at a checkpoint before the first Ctrl-C
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Loop, "_save_checkpoint", interrupted)

@@ -36,6 +36,16 @@ def test_handlers_found_at_the_start_are_back_at_the_end():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_signal_ignored_from_the_start_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            signal.raise_signal(signal.SIGINT)
+            assert signals.received is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_outside_the_main_thread_nothing_is_installed():
     found = []
 

@@ -11,8 +11,9 @@ STOPS = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminate"}
 class StopSignals:
     """Context in which the first Ctrl-C or SIGTERM is only noted; a second one acts at once.
 
-    The handlers found at the start are put back at the end. Outside the main thread nothing is installed, because
-    Python delivers signals to the main thread alone.
+    The handlers found at the start are put back at the end. A signal that the process was started to ignore stays
+    ignored, as Ctrl-C is in the background jobs of a shell script. Outside the main thread nothing is installed,
+    because Python delivers signals to the main thread alone.
 
     Attributes
     ----------
@@ -27,7 +28,8 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in STOPS:
-                self._found[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._found[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
