@@ -100,7 +100,9 @@ def timed(source: Path) -> Iterator[str]:
 WRITERS = {"digits": digits, "fashion-mnist": fashion_mnist, "colour": colour, "copies": copies}
 
 if __name__ == "__main__":
-    print("| set | files | index, s | load (which indexes), s | train, s | accuracy | baselines |\n|---|---|---|---|---|---|---|")
+    print(
+        "| set | files | index, s | load (which indexes), s | train, s | accuracy | baselines |\n|---|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory() as root:
         for name in sys.argv[1:] or WRITERS:
             WRITERS[name](Path(root) / name)

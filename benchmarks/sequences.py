@@ -70,7 +70,13 @@ def forecast(folder: Path) -> None:
                 model = nnzoo.train(nnzoo.build("gru", data, seed=seed), data, verbose=0)
                 report = nnzoo.evaluate(model, data)
                 others = ", ".join(f"{each.name} {each.metrics['rmse'].value:.3f}" for each in report.baselines)
-                print(Path(data.origin).name, "seed", seed, f"RMSE {report.metrics['rmse'].value:.3f}; {others}", flush=True)
+                print(
+                    Path(data.origin).name,
+                    "seed",
+                    seed,
+                    f"RMSE {report.metrics['rmse'].value:.3f}; {others}",
+                    flush=True,
+                )
 
 
 def adding(folder: Path) -> None:
