@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 20
 MAX_CELL = 32
+NEW_ROWS = {"image": "NEW_IMAGES", "text": "NEW.txt"}
 
 
 def evaluate(
@@ -47,7 +48,8 @@ def evaluate(
     print(report)
     if html is not None:
         print(f"\nReport: {html}")
-    print(f"\nNext: {shlex.join(['nnzoo', 'predict', model, 'NEW.csv', '--out', 'predictions.csv'])}")
+    words = ["nnzoo", "predict", model, NEW_ROWS.get(data.kind, "NEW.csv"), "--out", "predictions.csv"]
+    print(f"\nNext: {shlex.join(words)}")
 
 
 def predict(

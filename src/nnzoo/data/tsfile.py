@@ -137,8 +137,8 @@ def _parse(lines: list[tuple[int, str]], origin: str) -> tuple[list[np.ndarray],
         if not text.startswith("@"):
             break
         n_header += 1
-        key, *words = text[1:].split()
-        header[key.lower()] = words
+        key, _, rest = text[1:].strip().partition(" ")
+        header[key.lower()] = rest.split()
         if key.lower() == "data":
             break
     if "data" not in header:
