@@ -53,6 +53,13 @@ def test_precision_is_float64_below_1000_rows_unless_told(precision, n_rows, nam
     assert arithmetic.autocast == (name == "bfloat16")
 
 
+@pytest.mark.parametrize(("kind", "most"), [("image", 100_000), ("sequence", 5_000), ("table", 10**9)])
+def test_few_rows_of_many_numbers_are_float32(kind, most):
+    assert str(choose_arithmetic("auto", 10, CPU, kind=kind, n_values=most)) == "float64"
+    if kind != "table":
+        assert str(choose_arithmetic("auto", 10, CPU, kind=kind, n_values=most + 1)) == "float32"
+
+
 def test_mps_has_no_float64():
     assert str(choose_arithmetic("auto", 10, torch.device("mps"))) == "float32"
 

@@ -12,7 +12,7 @@ import torch
 from nnzoo.errors import ParameterError, ResourceError
 
 FLOAT64_BELOW_ROWS = 1_000
-FLOAT64_GRID_VALUES = 100_000
+FLOAT64_VALUES = {"image": 100_000, "sequence": 5_000}
 BFLOAT16_FROM_ROWS = 1_000
 DEVICE_NAMES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
@@ -64,13 +64,14 @@ def choose_arithmetic(
 ) -> Arithmetic:
     """Return the arithmetic for ``n_rows`` training rows: a pure function of its arguments and of the processor.
 
-    "auto" is float64 below 1,000 rows, where time does not count and exactness does: for tables, and for images and
-    sequences of at most 100,000 numbers (``n_values``) in all. Images from 1,000 rows on train in bfloat16 where the
-    device multiplies in it. All else is float32.
+    "auto" is float64 below 1,000 rows, where time does not count and exactness does: for tables, for images of at most
+    100,000 numbers (``n_values``) in all, and for sequences of at most 5,000, because the kernels of recurrent networks
+    take seven times as long in it. Images from 1,000 rows on train in bfloat16 where the device multiplies in it. All
+    else is float32.
     """
     if precision == "auto":
         precision = "float32"
-        is_small = n_rows < FLOAT64_BELOW_ROWS and (kind == "table" or n_values <= FLOAT64_GRID_VALUES)
+        is_small = n_rows < FLOAT64_BELOW_ROWS and n_values <= FLOAT64_VALUES.get(kind, n_values)
         if is_small and device.type != "mps":
             precision = "float64"
         if kind == "image" and n_rows >= BFLOAT16_FROM_ROWS and multiplies_bfloat16(device):
