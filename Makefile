@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT := demo
 
-.PHONY: demo test check format bench notebooks clean
+.PHONY: demo test check soak format bench notebooks clean
 
 demo: .venv/.ready
 	@mkdir -p $(OUT)
@@ -38,6 +38,10 @@ check: .venv/.tools
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest -q -m "not slow"
+
+# 200 killed runs and a million damaged model files; takes hours.
+soak: .venv/.tools
+	$(BIN)/python -m pytest tests/trust --soak
 
 format: .venv/.tools
 	$(BIN)/ruff check --fix .

@@ -11,3 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell script starts its background jobs with Ctrl-C ignored; here it is sent, and has to be heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    """Let ``make soak`` ask for many more kills and damaged files than the suite takes."""
+    parser.addoption("--soak", action="store_true", help="200 killed runs, a million damaged model files")

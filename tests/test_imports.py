@@ -20,7 +20,7 @@ LEVELS = (
     ("estimator", "inputs", "sequences", "targets"),
     ("networks",),
     ("catalog",),
-    ("model", "steps", "suiting", "recipes", "measuring"),
+    ("model", "steps", "suiting", "recipes", "measuring", "verifying", "doctor"),
     ("explanation", "comparison"),
     ("cli", "__main__"),
 )

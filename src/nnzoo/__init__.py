@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "nnzoo.steps": ("load", "build", "train", "evaluate", "encode", "predict"),
     "nnzoo.model": ("Model", "load_model"),
+    "nnzoo.verifying": ("verify",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),

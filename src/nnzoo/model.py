@@ -234,7 +234,7 @@ class Model:
         return f"<table>{cells}</table>"
 
 
-def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
+def load_model(path: Pathish, *, body: nn.Module | None = None, allow_nonfinite: bool = False) -> Model:
     """Read a model file.
 
     Parameters
@@ -242,6 +242,8 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
     path : str or PathLike
     body : torch.nn.Module, optional
         Only for a model whose body was the user's own: the module again, for its code; its weights come from the file.
+    allow_nonfinite : bool, default False
+        Load weights that are NaN or infinite, too, to look at them.
 
     Returns
     -------
@@ -260,7 +262,7 @@ def load_model(path: Pathish, *, body: nn.Module | None = None) -> Model:
         networks.append(_bare_network(manifest, body))
         return _expected_table(networks[0], manifest["sizes"])
 
-    manifest, tensors = read_tensors(path, expected)
+    manifest, tensors = read_tensors(path, expected, allow_nonfinite=allow_nonfinite)
     blobs = {name: tensors.pop(name) for name in BLOB_TYPES}
     classes = _read_classes(manifest["classes"])
     network = networks[0].restore(FittedState(manifest["sizes"], classes, tensors))

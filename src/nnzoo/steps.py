@@ -181,10 +181,6 @@ def train(
         raise UsageError(f"train needs a time_limit above 0 seconds; got {time_limit}.", "Pass seconds, e.g. 60.")
     if resume and checkpoint is None:
         raise UsageError("train needs the folder of the checkpoints to resume; got none.", "Pass checkpoint=folder.")
-    X, y = encode_part(model, data.train, data.origin)
-    validation = None
-    if len(data.valid):
-        validation = (*encode_part(model, data.valid, data.origin), None)
     own = isinstance(checkpoint, str | os.PathLike)
     checkpoints = Checkpoints(checkpoint) if own else checkpoint
     run = Run(
@@ -195,12 +191,19 @@ def train(
         surroundings=surroundings(),
         verbose=verbose,
     )
-    model.network.fit_run(run, X, y, None, validation)
+    fit(model, data, run)
     if own and checkpoints is not None and model.network.stopped_ not in ("interrupt", "terminate", "time"):
         checkpoints.clear()
+    return model
+
+
+def fit(model: Model, data: Data, run: Run) -> None:
+    """Train the model within a run, and note where it comes from."""
+    X, y = encode_part(model, data.train, data.origin)
+    validation = (*encode_part(model, data.valid, data.origin), None) if len(data.valid) else None
+    model.network.fit_run(run, X, y, None, validation)
     model.provenance = _provenance(model, data, X, y)
     model.made_with = surroundings()
-    return model
 
 
 def evaluate(model: Model, data: Any) -> Report:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 TARGET = ("--target", "label")
 ONE_ROW = '{"age": 60, "height": 170, "city": "Rome", "member": true}'
-COMMANDS = ("load", "build", "train", "evaluate", "predict", "encode", "sample", "inspect", "list")
+COMMANDS = ("load", "build", "train", "evaluate", "predict", "encode", "sample", "inspect", "doctor", "list")
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy():

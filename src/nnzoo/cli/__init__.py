@@ -34,6 +34,7 @@ for command in (
     using.encode,
     using.sample,
     using.inspect,
+    using.doctor,
     using.list_networks,
 ):
     app.command(name=command.__name__.partition("_")[0])(command)

@@ -9,7 +9,7 @@ import typer
 
 from nnzoo.cli.options import DataDir, Json, ModelFile, OnBadRow, Source
 from nnzoo.cli.running import show_json
-from nnzoo.errors import ModelFileError, ResourceError, UsageError, quote
+from nnzoo.errors import ModelFileError, ResourceError, UsageError, listing, quote
 from nnzoo.files import check_writable, open_regular
 
 if TYPE_CHECKING:
@@ -146,13 +146,61 @@ def sample(
         print(f"{prompt}{text}")
 
 
-def inspect(model: ModelFile, as_json: Json = False) -> None:
-    """Show the card of a model, from its file alone."""
+def inspect(
+    model: ModelFile,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="With --verify: what the model was trained on.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Train again from what the file records, and compare the bits.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show the card of a model, from its file alone; or verify it."""
+    if verify != (source is not None):
+        raise UsageError(
+            "inspect needs --verify and the data together, or neither.", "Write nnzoo inspect --verify MODEL DATA."
+        )
     trained = _load_model(model)
-    if as_json:
+    if source is not None:
+        _verify(trained, source, data_dir, model, as_json=as_json)
+    elif as_json:
         show_json(trained.card())
     else:
         print(trained)
+
+
+def _verify(trained: "Model", source: str, data_dir: str | None, path: str, *, as_json: bool) -> None:
+    """Say whether training again gives the same bits; raise ModelFileError if it does not."""
+    from dataclasses import asdict
+
+    from nnzoo.verifying import verify
+
+    found = verify(trained, source, data_dir=data_dir)
+    if as_json:
+        show_json({"same": found.same} | asdict(found))
+    elif found.same:
+        print(found)
+    if not found.same:
+        different = f"Different here: {'; '.join(found.surroundings)}." if found.surroundings else ""
+        raise ModelFileError(
+            f"{quote(path)} is not what training again gives: {listing(found.differences)}.",
+            different or "Was the micro-batch made smaller, or were the data other ones?",
+        )
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look at this machine: versions, devices, threads, speed, known problems, and what to do."""
+    from nnzoo.doctor import examine
+
+    found = examine()
+    if as_json:
+        show_json(found.to_json())
+    else:
+        print(found)
+    if not found.well:
+        raise typer.Exit(ResourceError.exit_code)
 
 
 def list_networks(as_json: Json = False) -> None:

@@ -25,7 +25,10 @@ from nnzoo.training.signals import StopSignals
 
 MAX_RETRIES = 2
 FIRST_CHECKPOINT_SECONDS = 5.0
+LEAST_CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05
+PLATEAU_EPOCHS, PLATEAU_SHARE = 10, 1e-3
+"""Training that has brought the loss down by less than this share in so many epochs has learned nothing."""
 
 
 class NotFinite(ArithmeticError):
@@ -109,6 +112,8 @@ class Run:
         Where the run's state is written.
     resume : bool
         Whether to go on from the latest checkpoint.
+    stop_after : int or None
+        Epochs after which training stops as if time were over: how a run that was stopped is repeated.
     identity : dict
         JSON values that a checkpoint must agree with to be resumed: data, parameters, seed.
     surroundings : dict
@@ -120,6 +125,7 @@ class Run:
     time_limit: float | None = None
     checkpoints: Checkpoints | None = None
     resume: bool = False
+    stop_after: int | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     surroundings: dict[str, Any] = field(default_factory=dict)
     verbose: int = 0
@@ -276,11 +282,13 @@ class Loop:
             place.waited += 1
 
     def _must_stop(self, signals: StopSignals) -> bool:
+        place, run = self.place, self.run
+        is_late = run.time_limit is not None and place.seconds >= run.time_limit
         if signals.received:
-            self.place.stopped = signals.received
-        elif self.run.time_limit is not None and self.place.seconds >= self.run.time_limit and not self.place.stopped:
-            self.place.stopped = "time"
-        return bool(self.place.stopped)
+            place.stopped = signals.received
+        elif (is_late or (run.stop_after is not None and place.epoch >= run.stop_after)) and not place.stopped:
+            place.stopped = "time"
+        return bool(place.stopped)
 
     def _restart(self, error: NotFinite) -> None:
         """Go back to the best weights with a tenth of the learning rate, twice at most."""
@@ -317,8 +325,20 @@ class Loop:
             shown.append(f"best {place.best_loss:.4g} in epoch {place.best_epoch}")
         self.progress.update(place.epoch + place.batch / n_batches, "  ".join(shown))
 
+    def _warn_of_plateau(self) -> None:
+        """Say that training has learned nothing, where it stood still from its first epoch on."""
+        losses = self.history.get("train_loss", [])
+        if len(losses) >= PLATEAU_EPOCHS and min(losses) > losses[0] - PLATEAU_SHARE * abs(losses[0]) and losses[0]:
+            warnings.warn(
+                f"the training loss has not fallen in {len(losses)} epochs ({losses[0]:.4g} at first, "
+                f"{min(losses):.4g} at best): nothing was learned; use another learning_rate, or look at the inputs",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
     def _outcome(self) -> Outcome:
         place = self.place
+        self._warn_of_plateau()
         keep_best = self.settings.keep == "best" and bool(self.best)
         kept = self.best if keep_best else {n: t.detach().clone() for n, t in self.trainer.weights().items()}
         self.progress.finish(
@@ -355,7 +375,9 @@ class Loop:
         }
         self.run.checkpoints.save(self.place.epoch * 10**9 + self.place.batch, about, arrays)
         self.place.stopped = stopped
-        self._next_checkpoint = self.place.seconds + max((time.monotonic() - began) / CHECKPOINT_SHARE, 1.0)
+        self._next_checkpoint = self.place.seconds + max(
+            (time.monotonic() - began) / CHECKPOINT_SHARE, LEAST_CHECKPOINT_SECONDS
+        )
 
     def _resume(self) -> None:
         if self.run.checkpoints is None or not self.run.resume:

@@ -1,0 +1,117 @@
+"""For every network of the catalog: small data that it reads, a command that trains it, and a trained model."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import nnzoo
+from nnzoo.catalog import CATALOG
+from nnzoo.cli import main
+
+ROWS = [pytest.param(row, id=row.abbreviation) for row in CATALOG]
+SOURCES = {"table": ("table.csv", "--target", "label"), "image": ("images.npz",)}
+SOURCES["sequence"] = ("log.csv", "--entity", "machine", "--time", "when", "--target", "broken")
+N_EPOCHS = {"table": 60, "image": 12, "sequence": 30}
+
+
+def pytest_generate_tests(metafunc):
+    """Run every test that has a parameter ``row`` for every network that is listed."""
+    if "row" in metafunc.fixturenames:
+        metafunc.parametrize("row", ROWS)
+
+
+def write_samples(folder):
+    """Write a table, images and a log of events that every network of their kind learns from."""
+    draw = np.random.default_rng(0)
+    n = 400
+    x = draw.normal(size=(n, 2)).round(3)
+    city = draw.choice(["Bonn", "Oslo", "Rome"], n)
+    label = np.where(x[:, 0] + (city == "Rome") > 0.5, "high", np.where(x[:, 1] > 0, "mid", "low"))
+    pl.DataFrame({"x0": x[:, 0], "x1": x[:, 1], "city": city, "label": label}).write_csv(folder / "table.csv")
+    y = np.arange(240) % 3
+    images = (draw.random((240, 8, 8)) * 80).astype(np.uint8)
+    images[np.arange(240), 2 * y + 1] += 150
+    np.savez(folder / "images.npz", X=images, y=y)
+    rows = []
+    for machine in range(60):
+        when = np.cumsum(draw.integers(5, 500, 6))
+        rows += [(f"m{machine:02}", int(t), round(draw.normal(machine % 2), 3), machine % 2) for t in when]
+    pl.DataFrame(rows, schema=["machine", "when", "heat", "broken"], orient="row").write_csv(folder / "log.csv")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A folder with data for every kind of network."""
+
+    folder: Path
+
+    def source(self, row):
+        """Return the words that name the data of a network, with options."""
+        name, *options = SOURCES[row.kinds[0]]
+        return [str(self.folder / name), *options]
+
+    def train_words(self, row, out, n_epochs=None):
+        """Return the command that trains a network on them."""
+        epochs = N_EPOCHS[row.kinds[0]] if n_epochs is None else n_epochs
+        settings = ["--set", f"n_epochs={epochs}", "--set", f"patience={epochs}"]
+        return ["train", *self.source(row), "--network", row.id, *settings, "--out", str(out), "--quiet"]
+
+    def data(self, row):
+        """Return the data loaded."""
+        name, *options = self.source(row)
+        given = dict(zip((word.removeprefix("--") for word in options[::2]), options[1::2], strict=True))
+        return nnzoo.load(name, **given)
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """Give the sample data."""
+    folder = tmp_path_factory.mktemp("samples")
+    write_samples(folder)
+    return Samples(folder)
+
+
+@pytest.fixture(scope="session")
+def trained(samples, tmp_path_factory):
+    """Give a function that returns the file of a trained network, trained once a session."""
+    folder, done = tmp_path_factory.mktemp("trained"), {}
+
+    def trained(row):
+        if row.id not in done:
+            done[row.id] = folder / f"{row.id}.nnzoo"
+            assert main(samples.train_words(row, done[row.id], n_epochs=3)) == 0
+        return done[row.id]
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def soaks(request):
+    """Say whether the long form was asked for."""
+    return request.config.getoption("--soak")
+
+
+@pytest.fixture
+def in_own_process():
+    """Give a function that runs Python code in a process of its own, with a hash seed of its own."""
+
+    def run(code, *words, hash_seed=0):
+        environment = os.environ | {"PYTHONHASHSEED": str(hash_seed)}
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
