@@ -154,6 +154,8 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
+    own_counts: ClassVar[tuple[str, ...]] = ()
+    """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body: standardised rows (n, *inputs.shape) to features (n, body.n_out)."""

@@ -8,7 +8,7 @@ imported, called or unpickled.
 import html
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -337,7 +337,7 @@ def _bare_network(manifest: dict[str, Any], body: nn.Module | None) -> Network:
         if type(part) is not dict or not all(check(value) for value in part.values()):
             raise stored.refuse(name, "an object of one kind of value", "another")
     network = _network_of(manifest, body)
-    _check_sizes(manifest)
+    _check_sizes(manifest, network.own_counts)
     return network
 
 
@@ -376,10 +376,9 @@ def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
     return cls(**given)
 
 
-def _check_sizes(manifest: dict[str, Any]) -> None:
+def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
     """Check the sizes, and that labels and arithmetic agree with them."""
     counts = stored.whole(0, 10**9)
-    of_forecasts = type(manifest["sizes"]) is dict and "n_errors" in manifest["sizes"]
     sizes = stored.record(
         manifest["sizes"],
         "sizes",
@@ -399,7 +398,7 @@ def _check_sizes(manifest: dict[str, Any]) -> None:
             "stopped": stored.one_of(("epochs", "patience", "finished", "time", "interrupt", "terminate")),
             "history": stored.anything,
         }
-        | ({"n_errors": counts} if of_forecasts else {}),
+        | dict.fromkeys(own_counts, counts),
     )
     n_features, names = math.prod(sizes["shape"]), sizes["feature_names"]
     n_dimensions = N_DIMENSIONS[sizes["kind"]]

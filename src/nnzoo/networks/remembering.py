@@ -63,6 +63,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     kinds: ClassVar[tuple[str, ...]] = ("sequence",)
     ranges: ClassVar[Mapping[str, Range]] = RECURRENT_RANGES
+    own_counts: ClassVar[tuple[str, ...]] = ("n_errors",)
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""
