@@ -125,6 +125,7 @@ def name_of(check):
     return getattr(check, "func", check).__name__
 
 
+@pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of labels drawn by lot
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [

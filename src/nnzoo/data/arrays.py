@@ -7,12 +7,10 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.cells import columns
-from nnzoo.data.limits import check_memory
-from nnzoo.errors import DataError, NnzooError, SchemaError, listing, quote
+from nnzoo.data.npy import SAVE_AGAIN, read_member, unpacking
+from nnzoo.errors import DataError, SchemaError, listing, quote
 
 TARGET_NAME = "y"
-MAX_HEADER_BYTES = 10_000
-_COPY = "Save it again with numpy.save or numpy.savez."
 
 
 class Named(NamedTuple):
@@ -98,54 +96,18 @@ def _readable(array: np.ndarray, origin: str) -> np.ndarray:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def read_npy(origin: str, stream: BinaryIO, n_bytes: int) -> np.ndarray:
-    """Return the array of a .npy stream of ``n_bytes``; its promised size is checked before anything is taken.
-
-    Raises
-    ------
-    DataError
-        If the header is damaged, the array holds Python objects, or the content is not as long as promised.
-    """
-    check_memory(origin, n_bytes)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, by_column, dtype = read_header[version](stream, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as exc:
-        raise DataError(f"{origin} is damaged: its NumPy header cannot be read.", _COPY) from exc
-    if dtype.hasobject:
-        raise DataError(f"{origin} needs numbers or texts; got an array of Python objects.", _COPY)
-    content = stream.read(n_bytes)
-    promised = dtype.itemsize
-    for length in shape:
-        promised *= length
-    if min(shape, default=0) < 0 or promised != len(content):
-        raise DataError(f"{origin} needs {promised} bytes of values, as its header says; got {len(content)}.", _COPY)
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
-
-
 def read_npz(origin: str, file: BinaryIO) -> Named:
     """Return the arrays ``X`` and, if there, ``y`` of an .npz file; a single array counts as X whatever its name."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            if set(members) not in ({"X", "y"}, {"X"}) and (len(members) > 1 or "y" in members):
-                raise DataError(
-                    f'{origin} needs the arrays "X" and, if it has a target, "y"; got {listing(members)}.',
-                    "Save it with numpy.savez(path, X=X, y=y).",
-                )
-            arrays = {name: _member(origin, archive, member) for name, member in members.items()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as exc:
-        if isinstance(exc, NnzooError):
-            raise
-        raise DataError(f"{origin} is damaged: it cannot be unpacked ({exc}).", _COPY) from exc
+    with unpacking(origin), zipfile.ZipFile(file) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        if set(members) not in ({"X", "y"}, {"X"}) and (len(members) > 1 or "y" in members):
+            raise DataError(
+                f'{origin} needs the arrays "X" and, if it has a target, "y"; got {listing(members)}.',
+                "Save it with numpy.savez(path, X=X, y=y).",
+            )
+        arrays = {name: read_member(origin, archive, member) for name, member in members.items()}
     if not arrays:
-        raise DataError(f"{origin} needs an array; the archive is empty.", _COPY)
+        raise DataError(f"{origin} needs an array; the archive is empty.", SAVE_AGAIN)
     target = arrays.pop("y", None)
     frame = array_frame(next(iter(arrays.values())), origin)
     return Named(frame, None) if target is None else with_target(frame, target, origin)
-
-
-def _member(origin: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as stream:
-        return read_npy(f"{origin}, array {quote(member.filename)},", stream, member.file_size)  # pyright: ignore[reportArgumentType]

@@ -1,22 +1,19 @@
 """Files that hold arrays of images: .npy and .npz of NumPy, IDX as MNIST has it, one by one or as a folder."""
 
-import contextlib
-import lzma
 import os
 import re
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, NamedTuple
 
 import numpy as np
 
-from nnzoo.data.arrays import MAX_HEADER_BYTES, TARGET_NAME, read_npy
+from nnzoo.data.arrays import TARGET_NAME
 from nnzoo.data.idx import read_idx
 from nnzoo.data.images import ImageTable
 from nnzoo.data.imagestack import LABEL, ImageArray, check_counts, image_arrays, join_parts
 from nnzoo.data.limits import check_memory
+from nnzoo.data.npy import read_header, read_member, read_npy, unpacking
 from nnzoo.data.opening import InputFile
 from nnzoo.data.rawtable import shown
 from nnzoo.data.splits import TEST, TRAIN, VALID
@@ -149,26 +146,29 @@ def _labels_like(found: re.Match[str]) -> str:
 
 
 def _from_npy(file: InputFile) -> ImageTable | None:
-    if _n_dimensions(file.origin, file.raw) not in (3, 4):
+    if _n_dimensions(file.raw) not in (3, 4):
         return None
     file.rewind()
     return image_arrays(read_npy(file.origin, file.raw, file.size), origin=file.origin)
 
 
 def _from_npz(file: InputFile) -> ImageTable | None:
-    with _unpacking(file.origin), zipfile.ZipFile(file.raw) as archive:
+    with unpacking(file.origin, _SAVE), zipfile.ZipFile(file.raw) as archive:
         members = {each.filename.removesuffix(".npy").lower(): each for each in archive.infolist()}
         pairs = _pairs(members)
         first = next(iter(pairs.values()), None)
-        if first is None or _member_dimensions(file.origin, archive, members[first.images]) not in (3, 4):
+        if first is None:
             return None
+        with archive.open(members[first.images]) as stream:
+            if _n_dimensions(stream) not in (3, 4):
+                return None
         known = {name for pair in pairs.values() for name in (pair.images, pair.labels)}
         others = [each.filename for name, each in members.items() if name not in known]
         if others:
             message = f"{file.origin} needs images and labels and nothing else; it also holds {listing(others)}."
             raise DataError(message, _SAVE)
         check_memory(file.origin, sum(each.file_size for each in members.values()))
-        arrays = {name: _member(file.origin, archive, member) for name, member in members.items()}
+        arrays = {name: read_member(file.origin, archive, member) for name, member in members.items()}
     images = {part: arrays[pair.images] for part, pair in pairs.items()}
     labels = {part: arrays[pair.labels] for part, pair in pairs.items() if pair.labels in arrays}
     return join_parts(images, labels, file.origin, target=first.target)
@@ -186,36 +186,7 @@ def _pairs(members: dict[str, zipfile.ZipInfo]) -> dict[int, _Pair]:
     return {TRAIN: _Pair(next(iter(members)), "")} if len(members) == 1 else {}
 
 
-def _member(origin: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as stream:
-        return read_npy(f"{origin}, array {quote(member.filename)},", cast(BinaryIO, stream), member.file_size)
-
-
-def _member_dimensions(origin: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int | None:
-    with archive.open(member) as stream:
-        return _n_dimensions(f"{origin}, array {quote(member.filename)},", cast(BinaryIO, stream))
-
-
-def _n_dimensions(origin: str, stream: BinaryIO) -> int | None:
-    """Return the number of dimensions that a header of NumPy says; None if ``read_npy`` is to refuse the content."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        return len(read_header[version](stream, max_header_size=MAX_HEADER_BYTES)[0])
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
-
-
-@contextlib.contextmanager
-def _unpacking(origin: str) -> Iterator[None]:
-    """Turn what ``zipfile`` raises on damaged content into DataError."""
-    try:
-        yield
-    except DataError:
-        raise
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, lzma.LZMAError) as exc:
-        raise DataError(f"{origin} is damaged: it cannot be unpacked ({exc}).", _SAVE) from exc
-    except RuntimeError as exc:
-        if "encrypted" not in str(exc):
-            raise
-        raise DataError(f"{origin} is encrypted; it cannot be read.", _SAVE) from exc
+def _n_dimensions(stream: IO[bytes]) -> int | None:
+    """Return the number of dimensions that an array's header says; None if ``read_npy`` is to refuse the content."""
+    header = read_header(stream)
+    return None if header is None else len(header[0])

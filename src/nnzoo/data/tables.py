@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from nnzoo.data.arrays import Named, array_frame, read_npy, read_npz
+from nnzoo.data.arrays import Named, array_frame, read_npz
 from nnzoo.data.delimited import DelimitedReader
 from nnzoo.data.excel import read_sheet
 from nnzoo.data.frames import fingerprint_of, origin_of, to_frame
 from nnzoo.data.jsonlines import JsonLinesReader
 from nnzoo.data.limits import check_memory
+from nnzoo.data.npy import read_npy
 from nnzoo.data.opening import Form, InputFile, content_pieces, form_of, refuse_other_content
 from nnzoo.data.parquet import ParquetReader
 from nnzoo.data.rawtable import BadRows, Piece, Reject, Table, join, without_nan
