@@ -4,8 +4,9 @@ A network file gives a body (and, where it does not descend a gradient, a learni
 checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +36,7 @@ from nnzoo.engine.device import (
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
+from nnzoo.engine.stored import stored
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
 from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
@@ -209,20 +211,30 @@ class Network(BaseEstimator):
         return self
 
     def fit_run(
-        self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any, Any] | None = None
+        self,
+        run: Run,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation: tuple[Any, Any, Any] | None = None,
+        parts: Callable[[], Iterable[tuple[Any, Any]]] | None = None,
     ) -> Self:
-        """Train within a run (time limit, checkpoints, resume); ``stopped_`` notes an interruption, none is raised."""
+        """Train within a run (time limit, checkpoints, resume); ``stopped_`` notes an interruption, none is raised.
+
+        ``parts`` gives all training rows (X, y) in chunks where the memory does not hold them; the network is then
+        sized and its inputs are standardised by the rows that are given, and all rows are trained on from the disk.
+        """
         check_ranges(type(self).__name__, self.get_params(deep=False), self.ranges)
         rows = self._check_rows(X, y, sample_weight, reset=True)
         seed = self._draw_seed()
         target = self._learn_target(rows)
         train, valid = self._choose_validation(rows, validation, target, seed)
-        settings = self.loop_settings(train.X.shape[0], seed, with_validation=valid is not None)
         self._start(train, target, seed)
-        n_rows = train.X.shape[0]
+        batch = self._to_batch(train) if parts is None else self._stored_batch(train.kind, parts, run)
+        n_rows = len(batch)
+        settings = self.loop_settings(n_rows, seed, with_validation=valid is not None)
         trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
         with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
-            batch = self._to_batch(train)
             try:
                 outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
             except TrainingDiverged:
@@ -600,6 +612,16 @@ class Network(BaseEstimator):
             Steps.of(rows.y, coded) if isinstance(rows.y, Ragged) else coded,
             None if rows.weight is None else torch.from_numpy(rows.weight).to(self._device, dtype),
         )
+
+    def _stored_batch(self, kind: str, parts: Callable[[], Iterable[tuple[Any, Any]]], run: Run) -> Batch:
+        """Return all rows as a batch whose inputs lie on the disk, beside the checkpoints if there are any."""
+        own = self.get_params(deep=False)
+        if own.get("optimizer") == "lbfgs" or own.get("class_weight") is not None:
+            raise UsageError(
+                f"{type(self).__name__}: optimizer='lbfgs' and class_weight need all rows in memory.", "Leave them out."
+            )
+        folder = None if run.checkpoints is None else Path(run.checkpoints.folder)
+        return stored((self._to_batch(Rows(kind, X, y, None)) for X, y in parts()), folder)
 
     def _check_inputs(self, X: Any) -> Any:
         check_is_fitted(self)

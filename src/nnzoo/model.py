@@ -429,8 +429,10 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
 def _expected_table(network: Network, sizes: Mapping[str, Any]) -> Table:
     try:
         table = network.expected_tensors(sizes)
-    except (RuntimeError, OverflowError, MemoryError) as error:
-        raise stored.refuse("sizes", "a network that can be built", str(error)[:80]) from error
+    except (NnzooError, RuntimeError, OverflowError, MemoryError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise stored.refuse("params", "those of a network that can be built", str(error)[:80]) from error
     blobs = {name: (dtype, (-1,)) for name, dtype in BLOB_TYPES.items()}
     return {name: (TYPE_NAMES[str(dtype)], shape) for name, (dtype, shape) in table.items()} | blobs
 

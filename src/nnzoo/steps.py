@@ -3,7 +3,8 @@
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import narwhals as nw
@@ -15,11 +16,11 @@ from torch import nn
 
 from nnzoo import catalog
 from nnzoo.checks import check_names, check_ranges
-from nnzoo.data.dataset import Data, Part, load, load_like
+from nnzoo.data.dataset import Data, Part, load, load_like, training_parts
 from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.recipe import Recipe
 from nnzoo.data.splits import PART_NAMES, TEST
-from nnzoo.errors import DataError, UsageError, counted, listing
+from nnzoo.errors import DataError, SchemaError, UsageError, counted, listing, quote
 from nnzoo.estimator import Network
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
@@ -44,6 +45,8 @@ DEFAULT_NETWORKS = {
     "text": "long-short-term-memory",
 }
 SALT_BYTES = 16
+MAX_HASHED_ROWS = 1_000_000
+"""Of a table larger than the memory, so many training rows are recognised in other data, the first ones."""
 
 
 def build(
@@ -201,9 +204,37 @@ def fit(model: Model, data: Data, run: Run) -> None:
     """Train the model within a run, and note where it comes from."""
     X, y = encode_part(model, data.train, data.origin)
     validation = (*encode_part(model, data.valid, data.origin), None) if len(data.valid) else None
-    model.network.fit_run(run, X, y, None, validation)
+    hashes: list[np.ndarray] = []
+    parts = None if data.large is None else partial(_all_parts, model, data, hashes)
+    model.network.fit_run(run, X, y, None, validation, parts)
     model.provenance = _provenance(model, data, X, y)
+    model.provenance.trained_rows = np.unique(np.concatenate([model.provenance.trained_rows, *hashes]))
     model.made_with = surroundings()
+
+
+def _all_parts(model: Model, data: Data, hashes: list[np.ndarray]) -> Iterator[tuple[Any, Any]]:
+    """Yield all training rows of a table larger than the memory, encoded, and keep hashes of the first million."""
+    salt = _salt(model, data)
+    labels = None
+    if data.task == "classification" and not data.several_labels:
+        labels = np.unique(encode_part(model, data.train, data.origin)[1])
+    for part in training_parts(data):
+        X, y = encode_part(model, part, data.origin)
+        unknown = np.zeros(len(y), dtype=bool) if labels is None else ~np.isin(y, labels)
+        if unknown.any():
+            place = int(unknown.argmax())
+            raise SchemaError(
+                f"{data.origin}, row {part.rows[place]} has the label {quote(y[place])}, which none of the "
+                f"{len(data.train):,} rows drawn has.",
+                "Draw more rows, or leave out rows of so rare a label.",
+            )
+        if sum(map(len, hashes)) < MAX_HASHED_ROWS:
+            hashes.append(row_hashes(X, y, salt))
+        yield X, y
+
+
+def _salt(model: Model, data: Data) -> str:
+    return hashlib.sha256(f"{data.fingerprint}{model.seed}".encode()).hexdigest()[: 2 * SALT_BYTES]
 
 
 def evaluate(model: Model, data: Any) -> Report:
@@ -374,7 +405,7 @@ def _identity(model: Model, data: Data) -> dict[str, Any]:
 
 
 def _provenance(model: Model, data: Data, X: Any, y: Any) -> Provenance:
-    salt = hashlib.sha256(f"{data.fingerprint}{model.seed}".encode()).hexdigest()[: 2 * SALT_BYTES]
+    salt = _salt(model, data)
     best = {model.network.best_by_: model.network.history_.get(model.network.best_by_, [])}
     epoch = model.network.best_epoch_
     return Provenance(

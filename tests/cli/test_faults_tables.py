@@ -212,11 +212,46 @@ def test_A10_a_file_larger_than_the_memory_is_predicted_in_chunks(cli):
         assert sum(1 for _ in file) == 1 + n_chunks * 65_536
 
 
+A10_TRAIN = """
+import resource, sys
+from nnzoo.cli import main
+def peak():
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmPeak"))
+    return int(line.split()[1]) * 1024
+words = ["--target", "label", "--network", "feed-forward", "--set", "n_epochs=1", "--sample-rows", "20000", "--quiet"]
+assert main(["train", "small.csv", *words, "--out", "small.nnzoo"]) == 0
+limit = peak() + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(main(["train", "large.csv", *words, "--out", "large.nnzoo"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits the address space")
+def test_A10_a_file_larger_than_the_memory_is_learned_from_the_disk(cli):
+    people = cli.people().with_columns(more=pl.lit("x" * 100))
+    people.write_csv("wide.csv")
+    header, *rows = Path("wide.csv").read_bytes().splitlines(keepends=True)
+    chunk = b"".join(itertools.islice(itertools.cycle(rows), 65_536))
+    n_chunks = 24
+    for name, times in (("small.csv", 6), ("large.csv", n_chunks)):
+        with open(name, "wb") as file:
+            file.write(header)
+            for _ in range(times):
+                file.write(chunk)
+    room = n_chunks * len(chunk) // 5
+    words = [sys.executable, "-c", A10_TRAIN, str(room)]
+    few_threads = os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=few_threads)
+    assert ended.returncode == 0, ended.stderr
+    cli.done("predict", "large.nnzoo", "new.csv", "--out", "p.csv")
+
+
 def test_A10_a_file_larger_than_the_memory_is_refused_for_training_before_it_is_read(cli, monkeypatch):
     monkeypatch.setattr(limits, "memory_bytes", lambda: 1000)
     monkeypatch.setattr(InputFile, "read", None)
     refused = cli.refused("train", "people.csv", *TRAIN, code=6, message=r"people\.csv needs about .* of memory")
-    assert "prediction reads such a file in chunks" in refused.err
+    assert "--sample-rows" in refused.err
 
 
 def _parquet(cli, name="bad.parquet"):

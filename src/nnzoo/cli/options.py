@@ -83,6 +83,15 @@ class LoadOptions:
         str | None, typer.Option(metavar="SIDE", help="Side, or height,width, that images are brought to.")
     ] = None
     data_dir: DataDir = None
+    sample_rows: Annotated[
+        int | None,
+        typer.Option(
+            "--sample-rows",
+            min=1,
+            metavar="N",
+            help="Of a table larger than the memory: look at N rows, learn all others from the disk.",
+        ),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of the split and of the network.")] = 0
 
     def load(self, source: str) -> "Data":
@@ -105,6 +114,7 @@ class LoadOptions:
             kind=self.kind,
             image_size=_sides(self.image_size),
             data_dir=self.data_dir,
+            sample_rows=self.sample_rows,
             seed=self.seed,
         )
 

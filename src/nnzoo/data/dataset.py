@@ -1,7 +1,7 @@
 """Step 1, load: what the data is, which task it sets, and which rows train, choose and test."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from nnzoo.data.imagedata import (
 )
 from nnzoo.data.images import ImageTable
 from nnzoo.data.kinds import parse
+from nnzoo.data.large import sample_table
 from nnzoo.data.loaded import KINDS, MAX_SEED, Data, Part, from_settings
 from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.public import PUBLIC, read_public
@@ -34,7 +35,7 @@ from nnzoo.data.roles import TASKS, Roles, Wishes, decide_task, find_roles
 from nnzoo.data.samples import SAMPLES, sample_path, with_defaults
 from nnzoo.data.sequencedata import How, read_sequences, sequence_data, sequence_data_like
 from nnzoo.data.sequences import SequenceTable
-from nnzoo.data.splits import TEST, Split, complete_split, split
+from nnzoo.data.splits import TEST, TRAIN, Split, complete_split, split
 from nnzoo.data.target import SEPARATOR
 from nnzoo.data.text import TextTable, read_text, read_text_like, split_by_place, text_roles
 from nnzoo.data.textcheck import check_texts
@@ -65,6 +66,7 @@ def load(
     on_bad_row: str = "error",
     image_size: int | tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    sample_rows: int | None = None,
     seed: int = 0,
 ) -> Data:
     """Load a table, images or sequences: find what they hold and which task they set, split the rows, look for traps.
@@ -119,6 +121,10 @@ def load(
         their median, the longer side at most 64 pixels.
     data_dir : path, optional
         Folder that holds public sets.
+    sample_rows : int, optional
+        Of a table larger than the memory: how many rows, drawn at random, are looked at and split. The recipe is
+        learned from them, validation and test rows are among them; training takes all other rows of the file, too,
+        from the disk.
     seed : int, default 0
         Seed of the split.
 
@@ -154,7 +160,12 @@ def load(
         unit=unit,
         on_bad_row=on_bad_row,
     )
-    table = _read(source, on_bad_row, kind, data_dir, lengths=lengths, as_text=as_text)
+    if sample_rows is None:
+        table, large = _read(source, on_bad_row, kind, data_dir, lengths=lengths, as_text=as_text), None
+    else:
+        _check_large(kind, target)
+        table, large = sample_table(source, sample_rows, seed, on_bad_row=on_bad_row)
+        table.need_rows()
     if target is not None and not isinstance(target, str):
         table = attach_target(table, target)
     name = target if isinstance(target, str) else table.target
@@ -166,7 +177,7 @@ def load(
     why = ""
     if roles.target is not None:
         task, why = decide_task(data.frame[roles.target.name], roles.target, wishes, table.origin)
-    data = replace(data, task=task, why_task=why, seed=int(seed))
+    data = replace(data, task=task, why_task=why, seed=int(seed), large=large)
     if isinstance(table, ImageTable):
         data = replace(data, mirror_safe=_mirror_safe(source))
         return _with_images(data, table, _split_images(data, table), image_size)
@@ -207,8 +218,12 @@ def load_like(
     """
     state, roles = from_settings(settings)
     as_text = partial(read_text_like, rule=state["text"], on_bad_row=on_bad_row) if state["text"] else _no_text
-    need_labels = state["target"] is not None
-    table = _read(source, on_bad_row, state["kind"], data_dir, need_labels=need_labels, as_text=as_text)
+    need_labels, large = state["target"] is not None, None
+    if state["sample_rows"] is None:
+        table = _read(source, on_bad_row, state["kind"], data_dir, need_labels=need_labels, as_text=as_text)
+    else:
+        table, large = sample_table(source, state["sample_rows"], state["seed"], on_bad_row=on_bad_row)
+        table.need_rows()
     if target is not None:
         table = attach_target(table, target)
     if isinstance(table, ImageTable):
@@ -224,13 +239,42 @@ def load_like(
         several_labels=state["several_labels"],
         skip=on_bad_row == "skip",
     )
-    data = replace(data, task=state["task"], why_task=state["why_task"], seed=state["seed"])
+    data = replace(data, task=state["task"], why_task=state["why_task"], seed=state["seed"], large=large)
     if isinstance(table, ImageTable):
         parts = _split_images(data, table) if same else _unsplit(data)
         return _with_images(replace(data, image_column=state["image_column"]), table, parts, None, rule=state["rule"])
     if isinstance(table, TextTable):
         return _with_texts(data, table, _split_texts(data, table) if same else _unsplit(data))
     return _checked(data, _split(data) if same else _unsplit(data))
+
+
+def training_parts(data: Data) -> Iterator[Part]:
+    """Yield all rows of a table larger than the memory but those of its valid and test parts, in chunks.
+
+    Raises
+    ------
+    DataError, SchemaError
+        As for ``load``; and if the content is no longer that which was loaded.
+    """
+    large: Any = data.large
+    apart = data.rows[data.part != TRAIN]
+    for table in large.chunks(data.fingerprint):
+        found = _understood(
+            table,
+            data.roles,
+            coerce=data.coerce,
+            several_labels=data.several_labels,
+            skip=large.on_bad_row == "skip",
+        )
+        kept = ~np.isin(found.rows, apart)
+        yield Part("train", found.frame.filter(pl.Series(kept)), found.rows[kept])
+
+
+def _check_large(kind: str | None, target: Any) -> None:
+    if kind not in (None, "table") or not (target is None or isinstance(target, str)):
+        raise UsageError(
+            "sample_rows needs a table with its target among the columns.", "Leave sample_rows out, or name the column."
+        )
 
 
 def _unsplit(data: Data) -> Split:

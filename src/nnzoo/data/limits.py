@@ -27,7 +27,8 @@ def check_memory(origin: str, needed: int) -> None:
         raise ResourceError(
             f"{origin} needs about {needed / GIB:.1f} GiB of memory once it is unpacked; "
             f"there are {available / GIB:.1f} GiB.",
-            "Take fewer rows or columns, or a machine with more memory; prediction reads such a file in chunks.",
+            "Pass sample_rows=300000 (--sample-rows 300000): training takes the other rows from the disk; prediction "
+            "reads such a file in chunks.",
         )
 
 

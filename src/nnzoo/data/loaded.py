@@ -11,6 +11,7 @@ import polars as pl
 from nnzoo.data import stored, summary
 from nnzoo.data.checkup import Finding
 from nnzoo.data.kinds import Column
+from nnzoo.data.large import Large
 from nnzoo.data.pixelrule import PixelRule
 from nnzoo.data.rawtable import Reject
 from nnzoo.data.roles import TASKS, Roles
@@ -102,6 +103,8 @@ class Data:
         Of sequences: what stands in a step.
     text : TextRule or None
         Of texts: which column holds them, and what a token is.
+    large : Large or None
+        Of a table larger than the memory: where its rows are; those here were drawn from it at random.
     """
 
     frame: pl.DataFrame
@@ -127,6 +130,7 @@ class Data:
     sequences: Sequences | None = None
     schema: StepSchema | None = None
     text: TextRule | None = None
+    large: Large | None = None
 
     @property
     def kind(self) -> str:
@@ -237,6 +241,7 @@ class Data:
             "image_column": self.image_column,
             "sequences": None if self.schema is None else self.schema.to_json(),
             "text": None if self.text is None else self.text.to_json(),
+            "sample_rows": None if self.large is None else self.large.sample_rows,
         }
 
     def __len__(self) -> int:
@@ -273,6 +278,7 @@ def from_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Roles]:
     checks: dict[str, stored.Check] = dict.fromkeys(("columns", "target", "rule", "sequences", "text"), stored.anything)
     checks |= dict.fromkeys(("task", "group", "time", "id_column", "image_column"), is_name)
     checks |= dict.fromkeys(("several_labels", "coerce"), stored.is_truth)
+    checks["sample_rows"] = lambda value: value is None or stored.whole(1, 2**62)(value)
     checks |= {"why_task": stored.is_text, "fingerprint": stored.is_text, "ignored": stored.is_texts}
     state = stored.record(
         dict(settings),

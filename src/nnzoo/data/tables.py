@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 import numpy as np
 
@@ -24,6 +24,7 @@ __all__ = ["Reject", "Table", "read_chunks", "read_table"]
 BLOCK_ROWS = 256
 # A cell of text takes 16 bytes in memory, few bytes in a file: a table takes up to about four times the text.
 MEMORY_PER_TEXT = 4
+CHUNK_ROWS = 65_536
 SEPARATORS = {".tsv": "\t"}
 
 
@@ -75,7 +76,7 @@ def read_table(source: object, *, on_bad_row: str = "error", sheet: str | int | 
         return Table(piece.frame, piece.rows, file.origin, file.fingerprint(), piece.rejects, target)
 
 
-def read_chunks(source: object, *, n_rows: int = 65_536, on_bad_row: str = "error") -> Iterator[Table]:
+def read_chunks(source: object, *, n_rows: int = CHUNK_ROWS, on_bad_row: str = "error") -> Iterator[Table]:
     """Read a table in chunks, in order; text and Parquet files of any size take the memory of a few chunks.
 
     Parameters
@@ -98,17 +99,24 @@ def read_chunks(source: object, *, n_rows: int = 65_536, on_bad_row: str = "erro
     return _chunks(source, n_rows, on_bad_row)
 
 
-def _chunks(source: object, n_rows: int, on_bad_row: str) -> Iterator[Table]:
+def hashed_chunks(source: object, *, on_bad_row: str = "error") -> Generator[Table, None, str]:
+    """Yield what ``read_chunks`` yields, and return the SHA-256 of the content at the end."""
+    _check_arguments(source, on_bad_row, None)
+    return _chunks(source, CHUNK_ROWS, on_bad_row, hashing=True)
+
+
+def _chunks(source: object, n_rows: int, on_bad_row: str, *, hashing: bool = False) -> Generator[Table, None, str]:
     if isinstance(source, str | os.PathLike):
-        with InputFile(source) as file:
+        with InputFile(source, hashing=hashing) as file:
             form = form_of(file)
             if form.kind not in ("npy", "npz"):
                 for piece in _aligned(_pieces(file, form, on_bad_row, None, whole=False), n_rows):
                     yield Table(piece.frame, piece.rows, file.origin, "", piece.rejects)
-                return
+                return file.fingerprint()
     table = read_table(source, on_bad_row=on_bad_row)
     for piece in _aligned([Piece(table.frame, table.rows, table.rejects)], n_rows):
         yield Table(piece.frame, piece.rows, table.origin, "", piece.rejects, table.target)
+    return table.fingerprint
 
 
 def _check_arguments(source: object, on_bad_row: str, sheet: str | int | None) -> None:

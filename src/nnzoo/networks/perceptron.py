@@ -427,12 +427,12 @@ class Perceptron(Network):
         )
 
     def fit_run(
-        self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any, Any] | None = None
+        self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None
     ) -> Self:
         """Train within a run; the pocket is judged on the training rows where no others are given."""
         if self.pocket and validation is None and self.early_stopping is not True:
             validation = (X, y, sample_weight)
-        return super().fit_run(run, X, y, sample_weight, validation)
+        return super().fit_run(run, X, y, sample_weight, validation, parts)
 
     def _to_batch(self, rows: Rows) -> Batch:
         if not sparse.issparse(rows.X):

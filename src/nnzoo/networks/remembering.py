@@ -298,9 +298,11 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     # The errors that forecasts are simulated with
 
-    def fit_run(self: Any, run: Any, X: Any, y: Any, sample_weight: Any = None, validation: Any = None) -> Any:
+    def fit_run(
+        self: Any, run: Any, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None
+    ) -> Any:
         """Train as every network does; of forecasts of numbers, keep the errors."""
-        super().fit_run(run, X, y, sample_weight, validation)  # pyright: ignore[reportAttributeAccessIssue]
+        super().fit_run(run, X, y, sample_weight, validation, parts)  # pyright: ignore[reportAttributeAccessIssue]
         self.residuals_ = self._errors(X if validation is None else validation[0])
         return self
 
