@@ -233,15 +233,15 @@ def test_A10_a_file_larger_than_the_memory_is_learned_from_the_disk(cli):
     people.write_csv("wide.csv")
     header, *rows = Path("wide.csv").read_bytes().splitlines(keepends=True)
     chunk = b"".join(itertools.islice(itertools.cycle(rows), 65_536))
-    n_chunks = 24
+    n_chunks = 32
     for name, times in (("small.csv", 6), ("large.csv", n_chunks)):
         with open(name, "wb") as file:
             file.write(header)
             for _ in range(times):
                 file.write(chunk)
-    room = n_chunks * len(chunk) // 5
+    room = n_chunks * len(chunk) // 3
     words = [sys.executable, "-c", A10_TRAIN, str(room)]
-    few_threads = os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    few_threads = os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=few_threads)
     assert ended.returncode == 0, ended.stderr
     cli.done("predict", "large.nnzoo", "new.csv", "--out", "p.csv")
