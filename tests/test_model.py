@@ -412,6 +412,7 @@ def test_D8_values_that_are_not_finite_are_refused_at_load(name, value, saved, t
     )  # fmt: skip
     with pytest.raises(ModelFileError, match=f'"{name}"'):
         load_model(path)
+    assert not np.isfinite(load_model(path, allow_nonfinite=True).network.fitted_state().tensors[name]).any()
 
 
 def test_D8_weights_that_are_not_finite_are_not_saved(tmp_path):

@@ -539,3 +539,32 @@ def test_two_runs_of_one_seed_are_the_same_and_other_seeds_are_not():
     one, other = run_loop(gradient_trainer(), rows()), run_loop(gradient_trainer(), rows(), seed=12)
     assert_same(one, run_loop(gradient_trainer(), rows()))
     assert without_seconds(one) != without_seconds(other)
+
+
+def test_C16_training_that_stands_still_is_said_and_its_best_is_kept():
+    settings = LoopSettings(n_epochs=12, batch_size=4, seed=0)
+    with pytest.warns(ConvergenceWarning, match="has not fallen in 12 epochs"):
+        outcome = Loop(Still(), Batch(torch.zeros(8, 1)), None, settings, Run())()
+    assert outcome.n_epochs == 12
+    assert outcome.best_epoch == 1
+
+
+def test_a_run_stops_after_the_epochs_that_it_is_told():
+    settings = LoopSettings(n_epochs=100, batch_size=4, seed=0)
+    outcome = Loop(Still(), Batch(torch.zeros(8, 1)), None, settings, Run(stop_after=3))()
+    assert (outcome.n_epochs, outcome.stopped) == (3, "time")
+
+
+class Still:
+    """A learning rule that learns nothing."""
+
+    finished = False
+
+    def step(self, batch, generator):
+        return {"loss": 1.0}
+
+    def measure(self, batch):
+        return 1.0
+
+    def weights(self):
+        return {"w": torch.zeros(1)}
