@@ -15,4 +15,4 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser):
     """Let ``make soak`` ask for many more kills and damaged files than the suite takes."""
-    parser.addoption("--soak", action="store_true", help="200 killed runs, a million damaged model files")
+    parser.addoption("--soak", action="store_true", help="many more kills and damaged files in tests/trust")

@@ -49,16 +49,16 @@ class TestOpenRegular:
             with files.open_regular(tmp_path / name) as stream:
                 assert stream.read() == b"x\r\n"
 
-    def test_a20_refuses_a_directory(self, tmp_path):
+    def test_A20_refuses_a_directory(self, tmp_path):
         with pytest.raises(DataError, match=r"needs to be a regular file; it is a directory\. Give a file\."):
             files.open_regular(tmp_path)
 
-    def test_a20_refuses_a_pipe_without_blocking(self, tmp_path, no_blocking):
+    def test_A20_refuses_a_pipe_without_blocking(self, tmp_path, no_blocking):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(DataError, match="needs to be a regular file; it is a pipe"):
             files.open_regular(tmp_path / "pipe")
 
-    def test_a20_refuses_a_pipe_that_takes_the_place_of_a_file(self, tmp_path, no_blocking, monkeypatch):
+    def test_A20_refuses_a_pipe_that_takes_the_place_of_a_file(self, tmp_path, no_blocking, monkeypatch):
         os.mkfifo(tmp_path / "pipe")
         (tmp_path / "file").touch()
         real = os.open
@@ -66,18 +66,18 @@ class TestOpenRegular:
         with pytest.raises(DataError, match="it is a pipe"):
             files.open_regular(tmp_path / "file")
 
-    def test_a20_refuses_an_endless_device(self, no_blocking):
+    def test_A20_refuses_an_endless_device(self, no_blocking):
         with pytest.raises(DataError, match="it is a device"):
             files.open_regular("/dev/zero")
 
-    def test_a20_refuses_a_socket(self, tmp_path, monkeypatch):
+    def test_A20_refuses_a_socket(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)  # the address of a socket must be short
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind("socket")
             with pytest.raises(DataError, match="it is a socket"):
                 files.open_regular("socket")
 
-    def test_a20_refuses_a_loop_of_links(self, tmp_path):
+    def test_A20_refuses_a_loop_of_links(self, tmp_path):
         (tmp_path / "a").symlink_to("b")
         (tmp_path / "b").symlink_to("a")
         with pytest.raises(DataError, match="cannot be opened: its links form a loop"):
@@ -96,21 +96,21 @@ class TestOpenRegular:
         with pytest.raises(ModelFileError, match="cannot be opened: its links form a loop"):
             files.open_regular(tmp_path / "b", ModelFileError, follow=False)
 
-    def test_a21_names_the_nearest_file(self, tmp_path, monkeypatch):
+    def test_A21_names_the_nearest_file(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         Path("train.csv").touch()
         with pytest.raises(DataError, match=r'^"trian.csv" was not found\. Did you mean "train.csv"\?$'):
             files.open_regular("trian.csv")
 
-    def test_a21_says_that_the_folder_is_missing(self, tmp_path):
+    def test_A21_says_that_the_folder_is_missing(self, tmp_path):
         with pytest.raises(DataError, match=r'was not found\. There is no folder ".*/nowhere"'):
             files.open_regular(tmp_path / "nowhere" / "a.csv")
 
-    def test_a21_says_that_the_folder_is_empty(self, tmp_path):
+    def test_A21_says_that_the_folder_is_empty(self, tmp_path):
         with pytest.raises(ModelFileError, match=r"was not found\. Its folder holds no files; check the path"):
             files.open_regular(tmp_path / "a.nnzoo", ModelFileError)
 
-    def test_a21_says_that_a_file_is_not_readable(self, tmp_path, monkeypatch):
+    def test_A21_says_that_a_file_is_not_readable(self, tmp_path, monkeypatch):
         def refuse(*_):
             raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -153,7 +153,7 @@ class TestAtomicWrite:
 
     @pytest.mark.parametrize("point", POINTS)
     @pytest.mark.parametrize("backup", [False, True])
-    def test_d1_a_kill_leaves_a_whole_file_and_nothing_in_the_way(self, tmp_path, point, backup):
+    def test_D1_a_kill_leaves_a_whole_file_and_nothing_in_the_way(self, tmp_path, point, backup):
         code = """if True:
             import os, signal, sys
             from nnzoo import files
@@ -174,7 +174,7 @@ class TestAtomicWrite:
         assert target.read_bytes() == b"newer"
         assert {path.name for path in tmp_path.iterdir()} <= {"f", "f.bak"}
 
-    def test_d1_leftovers_are_removed_but_not_what_another_is_writing(self, tmp_path):
+    def test_D1_leftovers_are_removed_but_not_what_another_is_writing(self, tmp_path):
         (tmp_path / ".g.07.tmp").write_bytes(b"half")
         (tmp_path / ".g.07.bak").write_bytes(b"half")
         (tmp_path / ".other").write_bytes(b"kept")
@@ -187,7 +187,7 @@ class TestAtomicWrite:
         files.atomic_write(tmp_path / "f", pieces())
         assert (tmp_path / "f").read_bytes() == b"new"
 
-    def test_d1_a_file_that_is_taken_by_a_cleaner_before_it_is_locked_is_made_anew(self, tmp_path, monkeypatch):
+    def test_D1_a_file_that_is_taken_by_a_cleaner_before_it_is_locked_is_made_anew(self, tmp_path, monkeypatch):
         real, calls = files._flock, []
 
         def snatch(descriptor, *, wait):
@@ -201,7 +201,7 @@ class TestAtomicWrite:
         assert os.listdir(tmp_path) == ["f"]
         assert calls.count(True) == 2
 
-    def test_d1_a_cleaner_does_not_remove_what_took_the_name_of_a_finished_file(self, tmp_path, monkeypatch):
+    def test_D1_a_cleaner_does_not_remove_what_took_the_name_of_a_finished_file(self, tmp_path, monkeypatch):
         leftover = tmp_path / ".f.00.tmp"
         leftover.write_bytes(b"finished")
 
@@ -214,7 +214,7 @@ class TestAtomicWrite:
         assert leftover.read_bytes() == b"being written"
         assert (tmp_path / "f").read_bytes() == b"finished"
 
-    def test_d1_two_writers_of_one_target_do_not_meet(self, tmp_path):
+    def test_D1_two_writers_of_one_target_do_not_meet(self, tmp_path):
         contents = [bytes([number]) * 5000 for number in range(4)]
 
         def write(content):
@@ -230,14 +230,14 @@ class TestAtomicWrite:
         assert (tmp_path / "f.bak").read_bytes() in contents
         assert sorted(os.listdir(tmp_path)) == ["f", "f.bak"]
 
-    def test_d1_gives_up_when_all_temporary_names_are_taken(self, tmp_path, monkeypatch):
+    def test_D1_gives_up_when_all_temporary_names_are_taken(self, tmp_path, monkeypatch):
         monkeypatch.setattr(files, "MAX_TEMPORARIES", 2)
         for number in range(2):
             (tmp_path / f".f.0{number}.tmp").mkdir()
         with pytest.raises(FileExistsError, match="too many temporary files"):
             files.atomic_write(tmp_path / "f", b"x")
 
-    def test_d3_the_temporary_file_lies_in_the_folder_of_the_target(self, tmp_path, monkeypatch):
+    def test_D3_the_temporary_file_lies_in_the_folder_of_the_target(self, tmp_path, monkeypatch):
         folder = tmp_path / "out"
         folder.mkdir()
         seen = []
@@ -246,7 +246,7 @@ class TestAtomicWrite:
         files.atomic_write(folder / "f", b"x")
         assert seen == [(POINTS[0], [".f.00.tmp"]), (POINTS[1], [".f.00.tmp"]), (POINTS[2], ["f"])]
 
-    def test_d4_file_then_rename_then_folder_reach_the_disk_in_this_order(self, tmp_path, monkeypatch):
+    def test_D4_file_then_rename_then_folder_reach_the_disk_in_this_order(self, tmp_path, monkeypatch):
         calls = []
         real_fsync, real_replace = os.fsync, os.replace
 
@@ -264,7 +264,7 @@ class TestAtomicWrite:
         files.atomic_write(tmp_path / "f", [b"ab", b"c"])
         assert calls == [("fsync file", 3), ("replace", ".f.00.tmp", "f"), ("fsync folder",)]
 
-    def test_c6_a_full_disk_leaves_the_old_file_and_no_temporary_one(self, tmp_path):
+    def test_C6_a_full_disk_leaves_the_old_file_and_no_temporary_one(self, tmp_path):
         (tmp_path / "f").write_bytes(b"old")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -288,7 +288,7 @@ class TestAtomicWrite:
         assert (tmp_path / "f").read_bytes() == b"old"
 
     @pytest.mark.parametrize("with_links", [True, False])
-    def test_d11_the_old_file_stays_as_bak_and_open_readers_keep_theirs(self, tmp_path, monkeypatch, with_links):
+    def test_D11_the_old_file_stays_as_bak_and_open_readers_keep_theirs(self, tmp_path, monkeypatch, with_links):
         def refuse(*_, **__):
             raise OSError(errno.EOPNOTSUPP, "no hard links")
 
@@ -303,7 +303,7 @@ class TestAtomicWrite:
         assert (tmp_path / "m.nnzoo.bak").read_bytes() == b"old"
         assert (tmp_path / "m.nnzoo").read_bytes() == b"new"
 
-    def test_d11_a_first_save_leaves_no_bak(self, tmp_path):
+    def test_D11_a_first_save_leaves_no_bak(self, tmp_path):
         files.atomic_write(tmp_path / "f", b"x", backup=True)
         assert os.listdir(tmp_path) == ["f"]
 
@@ -317,21 +317,21 @@ class TestAtomicWrite:
 
 
 class TestCheckWritable:
-    def test_c7_takes_a_good_folder_and_leaves_nothing_in_it(self, tmp_path):
+    def test_C7_takes_a_good_folder_and_leaves_nothing_in_it(self, tmp_path):
         files.check_writable(tmp_path)
         assert os.listdir(tmp_path) == []
 
-    def test_c7_refuses_a_folder_that_is_gone(self, tmp_path):
+    def test_C7_refuses_a_folder_that_is_gone(self, tmp_path):
         with pytest.raises(ResourceError, match="needs to be a folder that can be written; got: no such file"):
             files.check_writable(tmp_path / "gone")
 
-    def test_c7_refuses_a_file(self, tmp_path):
+    def test_C7_refuses_a_file(self, tmp_path):
         (tmp_path / "f").touch()
         with pytest.raises(ResourceError, match=r"got: not a directory\. Give another\."):
             files.check_writable(tmp_path / "f")
 
     @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
-    def test_c7_refuses_a_folder_where_a_step_of_the_write_fails(self, tmp_path, monkeypatch, step):
+    def test_C7_refuses_a_folder_where_a_step_of_the_write_fails(self, tmp_path, monkeypatch, step):
         def refuse(*_):
             raise OSError(errno.EROFS, "Read-only file system")
 
@@ -355,7 +355,7 @@ class TestLock:
             assert os.listdir(tmp_path / "run") == ["lock"]
         assert os.listdir(tmp_path / "run") == []
 
-    def test_c15_a_second_run_is_refused_with_the_pid_of_the_first(self, tmp_path):
+    def test_C15_a_second_run_is_refused_with_the_pid_of_the_first(self, tmp_path):
         code = """if True:
             import sys
             from nnzoo import files
@@ -371,13 +371,13 @@ class TestLock:
         with files.Lock(tmp_path):
             pass
 
-    def test_c15_the_same_process_is_refused_too_and_the_lock_stays(self, tmp_path):
+    def test_C15_the_same_process_is_refused_too_and_the_lock_stays(self, tmp_path):
         with files.Lock(tmp_path):
             with pytest.raises(ResourceError, match=f"is in use by pid {os.getpid()}"):
                 files.Lock(tmp_path).__enter__()
             assert os.listdir(tmp_path) == ["lock"]
 
-    def test_c15_the_lock_of_a_killed_process_is_taken_over_even_before_it_is_reaped(self, tmp_path):
+    def test_C15_the_lock_of_a_killed_process_is_taken_over_even_before_it_is_reaped(self, tmp_path):
         code = """if True:
             import os, signal, sys
             from nnzoo import files
@@ -393,7 +393,7 @@ class TestLock:
             assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
         process.communicate()
 
-    def test_c15_a_pid_that_was_given_to_a_new_process_does_not_hold_the_lock(self, tmp_path):
+    def test_C15_a_pid_that_was_given_to_a_new_process_does_not_hold_the_lock(self, tmp_path):
         parent = os.getppid()
         write_lock(tmp_path, pid=parent, started=started(parent))
         with pytest.raises(ResourceError, match=f"is in use by pid {parent}"):
@@ -402,7 +402,7 @@ class TestLock:
         with files.Lock(tmp_path):
             pass
 
-    def test_c15_without_proc_the_pid_alone_decides(self, tmp_path, monkeypatch):
+    def test_C15_without_proc_the_pid_alone_decides(self, tmp_path, monkeypatch):
         monkeypatch.setattr(files, "_process", lambda pid: None)
         write_lock(tmp_path, pid=os.getppid(), started=5)
         with pytest.raises(ResourceError, match="is in use by pid"):
@@ -413,7 +413,7 @@ class TestLock:
         with files.Lock(tmp_path):
             pass
 
-    def test_c15_a_process_of_another_user_holds_its_lock(self, tmp_path, monkeypatch):
+    def test_C15_a_process_of_another_user_holds_its_lock(self, tmp_path, monkeypatch):
         def refuse(pid, number):
             raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -422,7 +422,7 @@ class TestLock:
         with pytest.raises(ResourceError, match="is in use by pid"):
             files.Lock(tmp_path).__enter__()
 
-    def test_c15_a_lock_of_another_host_is_kept_and_the_hint_says_what_to_delete(self, tmp_path):
+    def test_C15_a_lock_of_another_host_is_kept_and_the_hint_says_what_to_delete(self, tmp_path):
         write_lock(tmp_path, host="elsewhere", pid=4)
         with pytest.raises(ResourceError, match=r'by pid 4 on host "elsewhere"\. If nothing runs .* delete ".*lock"'):
             files.Lock(tmp_path).__enter__()
@@ -431,17 +431,17 @@ class TestLock:
         "content",
         [b"", b"\xff", b"[]", b"{}", b'{"host": 1, "pid": 1, "started": 1}', b'{"host": "a", "pid": -1, "started": 1}'],
     )
-    def test_c15_a_damaged_lock_is_taken_over(self, tmp_path, content):
+    def test_C15_a_damaged_lock_is_taken_over(self, tmp_path, content):
         (tmp_path / "lock").write_bytes(content)
         with files.Lock(tmp_path):
             pass
 
-    def test_c15_a_pid_beyond_all_pids_is_dead(self, tmp_path):
+    def test_C15_a_pid_beyond_all_pids_is_dead(self, tmp_path):
         write_lock(tmp_path, pid=10**30)
         with files.Lock(tmp_path):
             pass
 
-    def test_c15_of_many_that_find_a_dead_lock_one_gets_it(self, tmp_path):
+    def test_C15_of_many_that_find_a_dead_lock_one_gets_it(self, tmp_path):
         code = """if True:
             import sys
             from nnzoo import errors, files
@@ -468,7 +468,7 @@ class TestLock:
             process.communicate("\n")
         assert sorted(answers) == ["got", "refused", "refused", "refused"]
 
-    def test_c15_a_lock_that_another_took_over_is_left_alone(self, tmp_path):
+    def test_C15_a_lock_that_another_took_over_is_left_alone(self, tmp_path):
         with files.Lock(tmp_path):
             write_lock(tmp_path, host="elsewhere")
         assert os.listdir(tmp_path) == ["lock"]
@@ -478,11 +478,11 @@ class TestLock:
             (tmp_path / "run" / "lock").unlink()
             (tmp_path / "run").rmdir()
 
-    def test_c7_refuses_a_folder_whose_parent_is_gone(self, tmp_path):
+    def test_C7_refuses_a_folder_whose_parent_is_gone(self, tmp_path):
         with pytest.raises(ResourceError, match="needs to be a folder that can be written; got: no such file"):
             files.Lock(tmp_path / "gone" / "run").__enter__()
 
-    def test_c7_refuses_a_file_in_place_of_the_folder(self, tmp_path):
+    def test_C7_refuses_a_file_in_place_of_the_folder(self, tmp_path):
         (tmp_path / "run").touch()
         with pytest.raises(ResourceError, match="needs to be a folder that can be written; got: not a directory"):
             files.Lock(tmp_path / "run").__enter__()

@@ -123,6 +123,15 @@ BUILT_INS = {"eval", "exec", "compile", "__import__"}
 OF_TORCH = {"load", "save"}
 
 
+WORKERS = {"multiprocessing", "concurrent.futures.ProcessPoolExecutor", "torch.utils.data", "torch.multiprocessing"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_C9_no_data_worker_can_die_because_there_is_none(path):
+    imported = imports_of(ast.parse(path.read_text()))
+    assert not [name for name in imported if any(name == bad or name.startswith(f"{bad}.") for bad in WORKERS)]
+
+
 def forbidden(source: str) -> list[str]:
     """Return what a source uses that it must not, with the line."""
     found = []

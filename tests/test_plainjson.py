@@ -89,7 +89,7 @@ def test_keys_that_are_not_text_are_refused():
         (b'["\x00"]', "position 2 is not"),
     ],
 )
-def test_d7_text_that_is_not_strict_json_is_refused(data, words):
+def test_D7_text_that_is_not_strict_json_is_refused(data, words):
     with pytest.raises(ModelFileError, match=f"^the recipe needs strict JSON; {words}. The file is damaged"):
         parse_json(data, ModelFileError, owner="the recipe")
 
@@ -97,7 +97,7 @@ def test_d7_text_that_is_not_strict_json_is_refused(data, words):
 @pytest.mark.parametrize(
     "data", [b"[" * 1000 + b"]" * 1000, b'{"a":' * 1000, b"[]]", b"[[]" * 1000, b'"\\"[' + b'"' + b"[" * 17]
 )
-def test_d7_deep_or_open_brackets_are_refused(data):
+def test_D7_deep_or_open_brackets_are_refused(data):
     with pytest.raises(ModelFileError, match="needs closed brackets, at most 16 levels deep"):
         parse_json(data, ModelFileError)
 

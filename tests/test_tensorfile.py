@@ -174,14 +174,14 @@ class TestRoundTrip:
         assert_same(tensors, dict(sorted(TENSORS.items())))
         assert opened == [path]
 
-    def test_d4_a_model_is_written_atomically(self, path, monkeypatch):
+    def test_D4_a_model_is_written_atomically(self, path, monkeypatch):
         seen = []
         monkeypatch.setattr(files, "crash_point", seen.append)
         write_tensors(path, MANIFEST, TENSORS)
         assert seen == ["after-temp-write", "before-rename", "after-rename"]
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
-    def test_d11_the_old_model_stays_as_bak(self, path):
+    def test_D11_the_old_model_stays_as_bak(self, path):
         write_tensors(path, {"n": 1}, {})
         write_tensors(path, {"n": 2}, {}, backup=True)
         assert read_tensors(path)[0] == {"n": 2}
@@ -189,7 +189,7 @@ class TestRoundTrip:
 
 
 class TestD9Expected:
-    def test_d9_a_table_that_fits_is_taken_and_minus_one_stands_for_any_size(self, path):
+    def test_D9_a_table_that_fits_is_taken_and_minus_one_stands_for_any_size(self, path):
         write_tensors(path, MANIFEST, TENSORS)
         _, tensors = read_tensors(path, lambda _: {**TABLE, "u8": ("U8", (-1,)), "i8": ("I8", (-1, 3))})
         assert len(tensors) == len(TENSORS)
@@ -205,19 +205,19 @@ class TestD9Expected:
             ({"bias": ("F32", (1,))}, 'do not fit its manifest: it lacks "bias"'),
         ],
     )
-    def test_d9_the_first_difference_is_named(self, path, change, words):
+    def test_D9_the_first_difference_is_named(self, path, change, words):
         write_tensors(path, MANIFEST, TENSORS)
         with pytest.raises(ModelFileError, match=words):
             read_tensors(path, lambda _: {**TABLE, **change})
 
-    def test_d9_tensors_that_are_too_many_are_named(self, path):
+    def test_D9_tensors_that_are_too_many_are_named(self, path):
         write_tensors(path, MANIFEST, TENSORS)
         with pytest.raises(ModelFileError, match=r'do not fit its manifest: it lacks "x" and has also "f64"\.'):
             read_tensors(path, lambda _: {"x": ("F32", ()), **{name: TABLE[name] for name in TABLE if name != "f64"}})
 
 
 class TestD2Damage:
-    def test_d2_every_flipped_byte_is_refused(self, path):
+    def test_D2_every_flipped_byte_is_refused(self, path):
         write_tensors(path, {"a": 1}, {"w": np.arange(3.0), "u": np.zeros(2, np.uint8)})
         good = path.read_bytes()
         for at in range(len(good)):
@@ -225,7 +225,7 @@ class TestD2Damage:
             with pytest.raises(ModelFileError, match=r"m\.nnzoo"):
                 read_tensors(path, allow_nonfinite=True)
 
-    def test_d2_every_cut_is_refused(self, path):
+    def test_D2_every_cut_is_refused(self, path):
         write_tensors(path, {"a": 1}, {"w": np.arange(3.0)})
         good = path.read_bytes()
         for length in range(len(good)):
@@ -233,7 +233,7 @@ class TestD2Damage:
             with pytest.raises(ModelFileError, match=r"m\.nnzoo"):
                 read_tensors(path)
 
-    def test_d2_the_message_says_what_is_damaged(self, path):
+    def test_D2_the_message_says_what_is_damaged(self, path):
         write_tensors(path, {"a": 1}, {"w": np.arange(3.0)})
         good = path.read_bytes()
         for data, words in [
@@ -248,7 +248,7 @@ class TestD2Damage:
             with pytest.raises(ModelFileError, match=words):
                 read_tensors(path)
 
-    def test_d2_a_file_that_shrinks_while_it_is_read_is_refused(self, path):
+    def test_D2_a_file_that_shrinks_while_it_is_read_is_refused(self, path):
         write_tensors(path, {}, {"w": np.zeros(10_000)})
 
         def cut(_):
@@ -273,7 +273,7 @@ class Canary:
 
 class TestD6Foreign:
     @pytest.mark.parametrize("protocol", range(6))
-    def test_d6_a_pickle_is_refused_and_does_not_run(self, path, protocol):
+    def test_D6_a_pickle_is_refused_and_does_not_run(self, path, protocol):
         canary = path.with_name("canary")
         path.write_bytes(pickle.dumps([Canary(canary), "x" * 10_000], protocol))
         with pytest.raises(ModelFileError, match=r"needs to be a model file of nnzoo; it is (a pickle|something else)"):
@@ -282,7 +282,7 @@ class TestD6Foreign:
         pickle.loads(path.read_bytes())
         assert canary.exists()
 
-    def test_d6_an_archive_with_a_pickle_is_refused_and_does_not_run(self, path):
+    def test_D6_an_archive_with_a_pickle_is_refused_and_does_not_run(self, path):
         canary = path.with_name("canary")
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("model/data.pkl", pickle.dumps(Canary(canary)))
@@ -303,12 +303,12 @@ class TestD6Foreign:
             (b"\0" * 100, "something else"),
         ],
     )
-    def test_d6_other_kinds_of_files_are_named(self, path, start, words):
+    def test_D6_other_kinds_of_files_are_named(self, path, start, words):
         path.write_bytes(start + b" " * 100)
         with pytest.raises(ModelFileError, match=f"it is {words}. Give a file that nnzoo has saved"):
             read_tensors(path)
 
-    def test_d6_a_safetensors_file_of_another_program_is_refused(self, path):
+    def test_D6_a_safetensors_file_of_another_program_is_refused(self, path):
         save_file({"w": np.zeros(3)}, path, metadata={"nnzoo": "{}", "sha256": "0" * 64, "format": "pt"})
         with pytest.raises(ModelFileError, match="it is a file of another program, or damaged in its header"):
             read_tensors(path)
@@ -318,7 +318,7 @@ class TestD6Foreign:
         with pytest.raises(CheckpointError, match="needs to be a checkpoint file of nnzoo; it is empty"):
             read_tensors(path, kind="checkpoint")
 
-    def test_a21_a_missing_model_is_a_model_file_error_with_the_nearest_name(self, path):
+    def test_A21_a_missing_model_is_a_model_file_error_with_the_nearest_name(self, path):
         path.touch()
         with pytest.raises(ModelFileError, match=r'was not found\. Did you mean "m\.nnzoo"\?'):
             read_tensors(path.with_name("n.nnzoo"))
@@ -460,7 +460,7 @@ class TestD7Hostile:
         assert_same(tensors, {"a": np.zeros(1, np.float32), "b": np.zeros(1, np.float32)})
 
     @pytest.mark.parametrize("fault", HOSTILE)
-    def test_d7_hostile_files_are_refused_in_50_ms_and_50_mib(self, path, fault):
+    def test_D7_hostile_files_are_refused_in_50_ms_and_50_mib(self, path, fault):
         make, words = HOSTILE[fault]
         path.write_bytes(make())
         seconds = []
@@ -478,7 +478,7 @@ class TestD7Hostile:
         finally:
             tracemalloc.stop()
 
-    def test_d7_a_file_beyond_max_bytes_is_refused_before_it_is_read(self, path):
+    def test_D7_a_file_beyond_max_bytes_is_refused_before_it_is_read(self, path):
         write_tensors(path, {}, {"w": np.zeros(100)})
         with pytest.raises(ModelFileError, match=r"needs at most 500 bytes; got \d+\. nnzoo saves no such files"):
             read_tensors(path, max_bytes=500)
@@ -491,7 +491,7 @@ class TestD7Hostile:
 class TestD8Finite:
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_d8_weights_that_are_not_finite_are_refused_unless_allowed(self, path, bad, dtype):
+    def test_D8_weights_that_are_not_finite_are_refused_unless_allowed(self, path, bad, dtype):
         tensors = {"v": np.ones(3), "w": np.array([1, bad], dtype)}
         with pytest.raises(
             ModelFileError, match=r'needs finite numbers; tensor "w" holds NaN or infinity\. Train again'

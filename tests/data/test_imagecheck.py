@@ -442,7 +442,7 @@ def test_class_whose_only_image_is_in_test_is_not_said_to_be_in_train():
     assert topics(findings) == ["class not in train", "imbalance"]
 
 
-def test_A24_labels_that_stand_in_few_images_are_a_warning():
+def test_labels_that_stand_in_few_images_are_a_warning():
     sets = ["cat|dog"] * (N - 4) + ["cat|owl"] * 4
     finding = only(check(labels=pl.Series("tags", sets), several_labels=True), "few images of a label")
     assert finding.message == 'Label "owl" stands in fewer than 10 images, where predictions are hardly tested.'

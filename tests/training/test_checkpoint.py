@@ -139,7 +139,7 @@ class TestD1Crashes:
             ("after-rename", 2, 2),
         ],
     )
-    def test_d1_a_kill_at_any_point_leaves_a_good_checkpoint_and_the_next_save_cleans_up(
+    def test_D1_a_kill_at_any_point_leaves_a_good_checkpoint_and_the_next_save_cleans_up(
         self, folder, point, count, latest
     ):
         fill(folder, 0, 1)
@@ -154,13 +154,13 @@ class TestD1Crashes:
         assert sorted(os.listdir(folder)) == ["LATEST", name(3), name(4)]
         assert_latest_is(folder, 4)
 
-    def test_d1_a_save_removes_leftovers_of_any_step(self, folder):
+    def test_D1_a_save_removes_leftovers_of_any_step(self, folder):
         fill(folder, 1)
         (folder / f".{name(7)}.00.tmp").write_bytes(b"half")
         fill(folder, 2)
         assert sorted(os.listdir(folder)) == ["LATEST", name(1), name(2)]
 
-    def test_d4_the_pointer_moves_after_the_checkpoint_is_safe(self, folder, monkeypatch):
+    def test_D4_the_pointer_moves_after_the_checkpoint_is_safe(self, folder, monkeypatch):
         fill(folder, 1)
         calls = []
         real = os.replace
@@ -177,14 +177,14 @@ class TestD1Crashes:
 
 
 class TestD2Damage:
-    def test_d2_a_damaged_checkpoint_is_passed_over_with_a_warning(self, folder):
+    def test_D2_a_damaged_checkpoint_is_passed_over_with_a_warning(self, folder):
         fill(folder, 1, 2)
         damage(folder, 2)
         words = rf"1 newer checkpoint.* passed over; going on from .*{name(1)}.*{name(2)}.* is damaged: its SHA-256"
         with pytest.warns(UserWarning, match=words):
             assert_latest_is(folder, 1)
 
-    def test_d2_every_flipped_bit_of_the_newest_is_noticed(self, folder):
+    def test_D2_every_flipped_bit_of_the_newest_is_noticed(self, folder):
         fill(folder, 1, 2)
         good = (folder / name(2)).read_bytes()
         for at in range(len(good)):
@@ -192,7 +192,7 @@ class TestD2Damage:
             with pytest.warns(UserWarning, match="passed over"):
                 assert_latest_is(folder, 1)
 
-    def test_d2_two_damaged_ones_give_one_warning_with_their_count(self, folder):
+    def test_D2_two_damaged_ones_give_one_warning_with_their_count(self, folder):
         fill(folder, 1, 2, 3, keep=3)
         damage(folder, 2)
         damage(folder, 3)
@@ -200,7 +200,7 @@ class TestD2Damage:
             assert_latest_is(folder, 1)
         assert len(record) == 1
 
-    def test_d2_when_the_pointed_one_is_damaged_a_newer_good_one_is_taken(self, folder):
+    def test_D2_when_the_pointed_one_is_damaged_a_newer_good_one_is_taken(self, folder):
         fill(folder, 1, 2)
         (folder / "LATEST").write_text(name(1) + "\n")
         assert_latest_is(folder, 1)
@@ -208,7 +208,7 @@ class TestD2Damage:
         with pytest.warns(UserWarning, match="passed over"):
             assert_latest_is(folder, 2)
 
-    def test_d2_none_that_is_good_is_a_checkpoint_error(self, folder):
+    def test_D2_none_that_is_good_is_a_checkpoint_error(self, folder):
         fill(folder, 1, 2)
         damage(folder, 1)
         (folder / name(2)).write_bytes(b"")
@@ -217,7 +217,7 @@ class TestD2Damage:
         ):
             Checkpoints(folder).latest()
 
-    def test_d2_a_damaged_one_does_not_count_among_those_that_stay(self, folder):
+    def test_D2_a_damaged_one_does_not_count_among_those_that_stay(self, folder):
         fill(folder, 1, 3)
         damage(folder, 3)
         checkpoints = Checkpoints(folder)
@@ -226,7 +226,7 @@ class TestD2Damage:
         assert checkpoints.save(4, {"step": 4}, {"w": np.full(3, 4.0)})
         assert steps(folder) == [1, 4]
 
-    def test_d2_one_of_a_later_step_that_was_passed_over_goes_at_the_next_save(self, folder):
+    def test_D2_one_of_a_later_step_that_was_passed_over_goes_at_the_next_save(self, folder):
         fill(folder, 1, 9)
         damage(folder, 9)
         checkpoints = Checkpoints(folder)
@@ -241,7 +241,7 @@ class TestD2Damage:
         fill(folder, 2)
         assert steps(folder) == [1, 2]
 
-    def test_d2_a_damaged_one_that_is_saved_again_counts_as_good(self, folder):
+    def test_D2_a_damaged_one_that_is_saved_again_counts_as_good(self, folder):
         fill(folder, 1, 2)
         damage(folder, 2)
         checkpoints = Checkpoints(folder)
@@ -262,7 +262,7 @@ class TestD2Damage:
             ({"format_version": None}, "has checkpoint format None; this nnzoo reads 1"),
         ],
     )
-    def test_d5_a_file_that_is_no_checkpoint_of_this_step_and_version_is_refused(self, folder, change, words):
+    def test_D5_a_file_that_is_no_checkpoint_of_this_step_and_version_is_refused(self, folder, change, words):
         folder.mkdir()
         manifest = {"format": "nnzoo checkpoint", "format_version": 1, "step": 7, "values": {}, **change}
         write_tensors(folder / name(7), manifest, {})
@@ -271,7 +271,7 @@ class TestD2Damage:
 
 
 class TestC6FullDisk:
-    def test_c6_a_full_disk_warns_once_and_leaves_the_old_checkpoints(self, folder, monkeypatch):
+    def test_C6_a_full_disk_warns_once_and_leaves_the_old_checkpoints(self, folder, monkeypatch):
         def refuse(descriptor):
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -287,7 +287,7 @@ class TestC6FullDisk:
         assert checkpoints.save(5, {"step": 5}, {"w": np.full(3, 5.0)})
         assert_latest_is(folder, 5)
 
-    def test_c6_a_full_disk_at_the_pointer_leaves_it_on_the_old_checkpoint(self, folder, monkeypatch):
+    def test_C6_a_full_disk_at_the_pointer_leaves_it_on_the_old_checkpoint(self, folder, monkeypatch):
         checkpoints = fill(folder, 1, 2)
 
         def crash(point):
@@ -299,7 +299,7 @@ class TestC6FullDisk:
             assert not checkpoints.save(3, {"step": 3}, {"w": np.full(3, 3.0)})
         assert_latest_is(folder, 2)
 
-    def test_c6_an_old_checkpoint_that_cannot_be_removed_is_no_failure(self, folder, monkeypatch):
+    def test_C6_an_old_checkpoint_that_cannot_be_removed_is_no_failure(self, folder, monkeypatch):
         def refuse(*_, **__):
             raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -309,7 +309,7 @@ class TestC6FullDisk:
         assert steps(folder) == [1, 2, 3]
 
     @pytest.mark.parametrize("kind", ["gone", "file"])
-    def test_c7_a_folder_that_cannot_be_written_is_a_failed_save(self, tmp_path, kind):
+    def test_C7_a_folder_that_cannot_be_written_is_a_failed_save(self, tmp_path, kind):
         (tmp_path / "file").touch()
         folder = tmp_path / "gone" / "run" if kind == "gone" else tmp_path / "file"
         with pytest.warns(UserWarning, match="took no checkpoint: no(t a| such)"):
