@@ -106,6 +106,7 @@ def rows_of(task: str) -> tuple[np.ndarray, np.ndarray]:
     return X, y if task == "regression" else np.array(["setosa", "versicolor", "virginica"])[y]
 
 
+@pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of learning rates that are too small
 @pytest.mark.parametrize("key", NETWORKS, ids="-".join)
 def test_network_works_in_a_pipeline_a_grid_search_and_cross_validation(key):
     X, y = rows_of(key[1])

@@ -191,19 +191,25 @@ sys.exit(main(["predict", "m.nnzoo", "large.csv", "--out", "large_out.csv"]))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits the address space")
-def test_A10_a_file_larger_than_the_memory_is_predicted_in_chunks(cli):
+def write_chunks(cli, **chunks):
+    """Write a CSV file for each name, of so many chunks of 65,536 rows; return the bytes of a chunk."""
     cli.people().with_columns(more=pl.lit("x" * 100)).write_csv("wide.csv")
     header, *rows = Path("wide.csv").read_bytes().splitlines(keepends=True)
     chunk = b"".join(itertools.islice(itertools.cycle(rows), 65_536))
-    n_chunks = 40
-    for name, times in (("small.csv", 8), ("large.csv", n_chunks)):
-        with open(name, "wb") as file:
+    for name, times in chunks.items():
+        with open(f"{name}.csv", "wb") as file:
             file.write(header)
             for _ in range(times):
                 file.write(chunk)
-    room = n_chunks * len(chunk) // 2
+    return len(chunk)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits the address space")
+def test_A10_a_file_larger_than_the_memory_is_predicted_in_chunks(cli):
+    n_chunks = 40
+    chunk_bytes = write_chunks(cli, small=8, large=n_chunks)
+    room = n_chunks * chunk_bytes // 2
     words = [sys.executable, "-c", A10, str(room)]
     few_threads = os.environ | {"OMP_NUM_THREADS": "1"}
     ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=few_threads)
@@ -229,17 +235,9 @@ sys.exit(main(["train", "large.csv", *words, "--out", "large.nnzoo"]))
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and limits the address space")
 def test_A10_a_file_larger_than_the_memory_is_learned_from_the_disk(cli):
-    people = cli.people().with_columns(more=pl.lit("x" * 100))
-    people.write_csv("wide.csv")
-    header, *rows = Path("wide.csv").read_bytes().splitlines(keepends=True)
-    chunk = b"".join(itertools.islice(itertools.cycle(rows), 65_536))
     n_chunks = 32
-    for name, times in (("small.csv", 6), ("large.csv", n_chunks)):
-        with open(name, "wb") as file:
-            file.write(header)
-            for _ in range(times):
-                file.write(chunk)
-    room = n_chunks * len(chunk) // 3
+    chunk_bytes = write_chunks(cli, small=6, large=n_chunks)
+    room = n_chunks * chunk_bytes // 3
     words = [sys.executable, "-c", A10_TRAIN, str(room)]
     few_threads = os.environ | {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     ended = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=few_threads)

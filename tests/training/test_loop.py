@@ -543,7 +543,7 @@ def test_two_runs_of_one_seed_are_the_same_and_other_seeds_are_not():
 
 def test_C16_training_that_stands_still_is_said_and_its_best_is_kept():
     settings = LoopSettings(n_epochs=12, batch_size=4, seed=0)
-    with pytest.warns(ConvergenceWarning, match="has not fallen in 12 epochs"):
+    with pytest.warns(ConvergenceWarning, match="has not fallen since the first of 12 epochs"):
         outcome = Loop(Still(), Batch(torch.zeros(8, 1)), None, settings, Run())()
     assert outcome.n_epochs == 12
     assert outcome.best_epoch == 1

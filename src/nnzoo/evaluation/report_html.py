@@ -18,6 +18,7 @@ from nnzoo.evaluation.report_text import ARROWS, cell, contestants, ending, perc
 from nnzoo.pictures import sheets, svg
 from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
 from nnzoo.pictures.matrices import confusion_matrix
+from nnzoo.pictures.page import STYLE, document
 
 if TYPE_CHECKING:
     from nnzoo.evaluation.report import Report
@@ -25,44 +26,19 @@ if TYPE_CHECKING:
 MAX_TABLED = 12
 MAX_LABELS = 50
 N_EPOCHS = 8
-LIGHT, LIGHT_INK, DARK, DARK_INK = "#ffffff", "#1a1e24", "#14171c", "#e6e8eb"
+VERDICT = ".nnzoo .verdict{border-left:.4rem solid;padding:.3rem 0 .3rem .8rem;margin:1rem 0}"
 SIDES = {"beats": "#009066", "cannot be told apart from": "#7a7f87", "is worse than": "#d55e00"}
-STYLE = """
-.nnzoo{font:16px/1.5 system-ui,sans-serif;max-width:46rem;overflow-wrap:break-word}
-.nnzoo h1{font-size:1.5rem;line-height:1.2;margin:0 0 .5rem}
-.nnzoo h2{font-size:1.15rem;margin:2rem 0 .4rem}
-.nnzoo p{margin:.4rem 0}
-.nnzoo .verdict{border-left:.4rem solid;padding:.3rem 0 .3rem .8rem;margin:1rem 0}
-.nnzoo .wide{overflow-x:auto}
-.nnzoo table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem;margin:.5rem 0;color:inherit}
-.nnzoo th,.nnzoo td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;background:none;
-border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}
-.nnzoo td.n,.nnzoo th.n{text-align:right;white-space:nowrap}
-.nnzoo svg{display:block;margin:.5rem 0}
-.nnzoo pre{overflow-x:auto;font-size:.85rem;padding:.6rem;
-border:1px solid color-mix(in srgb,currentColor 25%,transparent)}
-.nnzoo summary{cursor:pointer}
-"""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(report: "Report") -> str:
     """Return the report as a whole HTML page."""
-    body = f"margin:0;padding:1rem;background:{LIGHT};color:{LIGHT_INK}"
-    dark = f"@media (prefers-color-scheme:dark){{body{{background:{DARK};color:{DARK_INK}}}}}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
-        f'content="light dark"><title>Evaluation</title><style>:root{{color-scheme:light dark}}body{{{body}}}{dark}'
-        f".nnzoo{{margin:0 auto}}</style></head>\n<body>{fragment(report)}</body></html>\n"
-    )
+    return document("Evaluation", fragment(report))
 
 
 def fragment(report: "Report") -> str:
     """Return the report as one ``<div>`` with its own style, for a notebook."""
     first = (_head, _metrics, _sample, _baselines, _labels, _confusion, _calibration, _residuals, _worst, _filters)
-    style = STYLE + (sheets.STYLE if report.gallery else "")
+    style = STYLE + VERDICT + (sheets.STYLE if report.gallery else "")
     body = "".join(section(report) for section in (*first, _history, _code))
     return f'<div class="nnzoo"><style>{style}</style>{body}</div>'
 

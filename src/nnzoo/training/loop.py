@@ -28,7 +28,7 @@ FIRST_CHECKPOINT_SECONDS = 5.0
 LEAST_CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_SHARE = 0.05
 PLATEAU_EPOCHS, PLATEAU_SHARE = 10, 1e-3
-"""Training that has brought the loss down by less than this share in so many epochs has learned nothing."""
+"""Training that has brought the loss down by less than this share in so many epochs stands still."""
 
 
 class NotFinite(ArithmeticError):
@@ -326,12 +326,13 @@ class Loop:
         self.progress.update(place.epoch + place.batch / n_batches, "  ".join(shown))
 
     def _warn_of_plateau(self) -> None:
-        """Say that training has learned nothing, where it stood still from its first epoch on."""
+        """Say that training has stood still from its first epoch on."""
         losses = self.history.get("train_loss", [])
         if len(losses) >= PLATEAU_EPOCHS and min(losses) > losses[0] - PLATEAU_SHARE * abs(losses[0]) and losses[0]:
             warnings.warn(
-                f"the training loss has not fallen in {len(losses)} epochs ({losses[0]:.4g} at first, "
-                f"{min(losses):.4g} at best): nothing was learned; use another learning_rate, or look at the inputs",
+                f"the training loss has not fallen since the first of {len(losses)} epochs ({losses[0]:.4g} then, "
+                f"{min(losses):.4g} at best); if predictions are no better than a constant, use another learning_rate, "
+                "or look at the inputs",
                 ConvergenceWarning,
                 stacklevel=2,
             )
