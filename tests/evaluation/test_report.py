@@ -9,7 +9,8 @@ from nnzoo.errors import DataError, ResourceError
 from nnzoo.evaluation.baselines import Baseline, run_baselines
 from nnzoo.evaluation.metrics import score
 from nnzoo.evaluation.report import evaluate_predictions
-from nnzoo.evaluation.report_html import DARK, DARK_INK, LIGHT, LIGHT_INK, SIDES, page
+from nnzoo.evaluation.report_html import SIDES, page
+from nnzoo.pictures.page import DARK, DARK_INK, LIGHT, LIGHT_INK
 
 EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m$x_{"
 HISTORY = {"epoch": [1, 2, 3], "train_loss": [1.0, 0.5, 0.4], "valid_loss": [1.1, None, 0.6], "seconds": [1, 1, 1]}

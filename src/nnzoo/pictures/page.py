@@ -42,7 +42,8 @@ def document(title: str, fragment: str, script: str = "") -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
-        f'content="light dark"><title>{escape(title)}</title><style>:root{{color-scheme:light dark}}body{{{body}}}{dark}'
+        f'content="light dark"><title>{escape(title)}</title>'
+        f"<style>:root{{color-scheme:light dark}}body{{{body}}}{dark}"
         f".nnzoo{{margin:0 auto}}</style></head>\n<body>{fragment}{f'<script>{script}</script>' if script else ''}"
         "</body></html>\n"
     )
