@@ -240,7 +240,9 @@ def test_A14_columns_are_matched_by_name_and_given_in_the_known_order():
 
 def test_A15_missing_columns_are_named():
     columns = [Column(name, "number", "") for name in ("age", "height", "weight")]
-    with pytest.raises(SchemaError, match=r'new.csv needs the column "age", "weight", which is missing. Add them. Did'):
+    with pytest.raises(
+        SchemaError, match=r'new.csv needs the columns "age", "weight", which are missing. Add them. Did'
+    ):
         parse(pl.DataFrame({"Age": [1], "height": [2]}), columns, origin="new.csv", rows=np.array([1]))
 
 

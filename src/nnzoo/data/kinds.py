@@ -207,6 +207,18 @@ def infer_task(values: pl.Series, kind: str) -> tuple[str, str]:
     return "regression", f"numbers with {_count(n_values, 'value')}"
 
 
+def missing_columns(names: Sequence[str]) -> str:
+    """Return which columns are missing, for a message.
+
+    Examples
+    --------
+    >>> missing_columns(["age"]), missing_columns(["age", "sex"])
+    ('the column "age", which is missing', 'the columns "age", "sex", which are missing')
+    """
+    several = len(names) > 1
+    return f"the column{'s' * several} {listing(names)}, which {'are' if several else 'is'} missing"
+
+
 def parse(
     frame: pl.DataFrame, columns: Sequence[Column], *, origin: str, rows: np.ndarray, coerce: bool = False
 ) -> Parsed:
@@ -240,7 +252,7 @@ def parse(
     missing = [c.name for c in columns if c.name not in frame.columns and c.kind not in ("id", "constant")]
     if missing:
         hint = f"Add {'it' if len(missing) == 1 else 'them'}. " + (nearest(missing[0], extra) if extra else "")
-        raise SchemaError(f"{origin} needs the column {listing(missing)}, which is missing.", hint.rstrip())
+        raise SchemaError(f"{origin} needs {missing_columns(missing)}.", hint.rstrip())
     parsed, n_coerced = [], {}
     for column in columns:
         if column.name not in frame.columns:

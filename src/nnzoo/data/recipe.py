@@ -15,7 +15,7 @@ import polars as pl
 
 from nnzoo.data import stored
 from nnzoo.data.coders import BooleanCoder, Coder, NumberCoder, TimeCoder
-from nnzoo.data.kinds import Column, parse
+from nnzoo.data.kinds import Column, missing_columns, parse
 from nnzoo.data.loaded import Part
 from nnzoo.data.tally import Tally
 from nnzoo.data.target import Target, encode_column
@@ -190,7 +190,8 @@ class Recipe:
         """
         missing = [coder.column for coder in self.coders if coder.column not in frame.columns]
         if missing:
-            raise SchemaError(f"{origin} needs the column {listing(missing)}, which is missing.", "Add it.")
+            hint = "Add them." if len(missing) > 1 else "Add it."
+            raise SchemaError(f"{origin} needs {missing_columns(missing)}.", hint)
         X = np.empty((len(frame), len(self.feature_names)))
         tallies, at = [], 0
         for coder in self.coders:
