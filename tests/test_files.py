@@ -128,7 +128,7 @@ class TestOpenRegular:
 
     def test_leaves_no_descriptor_open_when_it_refuses(self, tmp_path, monkeypatch):
         before = len(os.listdir("/proc/self/fd"))
-        self.test_a20_refuses_a_pipe_that_takes_the_place_of_a_file(tmp_path, None, monkeypatch)
+        self.test_A20_refuses_a_pipe_that_takes_the_place_of_a_file(tmp_path, None, monkeypatch)
         assert len(os.listdir("/proc/self/fd")) == before
 
 
