@@ -12,12 +12,12 @@ import nnzoo
 PACKAGE = Path(nnzoo.__file__).parent
 LEVELS = (
     ("__init__",),
-    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace"),
+    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace", "opsteps"),
     ("pictures",),
     ("data",),
     ("engine",),
     ("training", "evaluation", "prediction"),
-    ("estimator", "inputs", "sequences", "targets"),
+    ("estimator", "inputs", "sequences", "targets", "tracing"),
     ("networks",),
     ("catalog",),
     ("model", "steps", "suiting", "recipes", "measuring", "verifying", "doctor"),
@@ -28,7 +28,7 @@ LEVELS = (
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
-SHARED_BY_NETWORKS = {f"nnzoo.networks.{name}" for name in ("parts", "memory", "remembering")}
+SHARED_BY_NETWORKS = {f"nnzoo.networks.{name}" for name in ("parts", "gates", "memory", "remembering")}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

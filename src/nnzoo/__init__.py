@@ -13,6 +13,8 @@ _WHERE = {
     "nnzoo.steps": ("load", "build", "train", "evaluate", "encode", "predict"),
     "nnzoo.model": ("Model", "load_model"),
     "nnzoo.verifying": ("verify",),
+    "nnzoo.explanation.passes": ("explain",),
+    "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),

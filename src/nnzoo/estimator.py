@@ -4,7 +4,7 @@ A network file gives a body (and, where it does not descend a gradient, a learni
 checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -42,6 +42,8 @@ from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
 from nnzoo.ragged import Ragged
 from nnzoo.targets import Target, read_target
+from nnzoo.trace import Step
+from nnzoo.tracing import Names, array, trace_scaling, trace_scores
 from nnzoo.training.gradient import OPTIMIZERS, SCHEDULES, GradientSettings, GradientTrainer
 from nnzoo.training.loop import Loop, LoopSettings, Run, Trainer
 
@@ -298,6 +300,25 @@ class Network(BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, n_classes), columns in the order of ``classes_``, or (n, n_labels)."""
         return self._probabilities(self._scores(X))
+
+    def trace(self, X: Any, inputs: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[Step]:
+        """Yield the forward pass of one row step by step, from the tensors that are computed.
+
+        Parameters
+        ----------
+        X : one row, as for ``predict``
+        inputs, labels : sequence of str
+            Names of the inputs and of the classes.
+        """
+        rows = self._read(X, reset=False)[1]
+        names = Names("x", tuple(inputs))
+        tensors = self._to_inputs(rows)
+        if not self.inputs_.pixels:
+            yield from trace_scaling(
+                self.inputs_.standard, np.asarray(rows[0], dtype=np.float64), array(tensors), names
+            )
+        with_shares = _gives_probabilities(self)
+        yield from trace_scores(self.network_, tensors, self.target_, names, labels, with_shares=with_shares)
 
     def predict_rows(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Return predictions and, where the network gives them, probabilities, from one forward pass."""

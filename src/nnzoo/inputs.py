@@ -5,7 +5,7 @@ images stay bytes on the device; they are divided and centred when a batch is co
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +16,10 @@ from torch import Tensor, nn
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError
+from nnzoo.opsteps import scaled
 from nnzoo.ragged import Ragged
+from nnzoo.trace import Step
+from nnzoo.tracing import Names, array
 
 KINDS = ("table", "image", "sequence")
 PIXEL_MAX = 255.0
@@ -129,6 +132,13 @@ class PixelScaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return standardised floats."""
         return torch.addcmul(self.shift, x.to(self.factor.dtype), self.factor)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the scaling of one image."""
+        factor, shift = self.factor.double().cpu().numpy(), self.shift.double().cpu().numpy()  # pyright: ignore[reportCallIssue]
+        scale = 1 / (PIXEL_MAX * factor)
+        before, after = (np.moveaxis(array(each), -1, 0) for each in (x, output))
+        yield scaled(before, -shift * scale, scale, after, names.next("x'"), unit=PIXEL_MAX, axis=0)
 
 
 @dataclass(frozen=True)

@@ -141,9 +141,13 @@ class SequenceRecipe:
             As ``Recipe.encode``.
         """
         sequences = _sequences_of(part)
-        frame = sequences.frame if self.time is None else self.time.add_to(sequences)
-        encoded = self.steps.encode(frame, origin=origin, rows=sequences.numbers, strict=strict)
+        encoded = self.steps.encode(self.frame_of(part), origin=origin, rows=sequences.numbers, strict=strict)
         return Ragged(encoded.X, sequences.lengths), encoded
+
+    def frame_of(self, part: Part) -> pl.DataFrame:
+        """Return the steps of some rows, with the distance to the step before where it is coded."""
+        sequences = _sequences_of(part)
+        return sequences.frame if self.time is None else self.time.add_to(sequences)
 
     def encode_part(self, part: Part, origin: str) -> Ragged:
         """Return the steps of some rows as float64 (n_steps, n_features), finite."""

@@ -14,7 +14,7 @@ Siblings: deep_feed_forward.py (no places, no shared weights).
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -37,6 +37,9 @@ from nnzoo.networks.parts import (
     initialize,
     layer_widths,
 )
+from nnzoo.opsteps import mean_over_places
+from nnzoo.trace import MAX_SHOWN, Step
+from nnzoo.tracing import Names, array
 
 PADDINGS = ("same", "valid", "full", "circular")
 POOLS = ("max", "average")
@@ -88,6 +91,23 @@ class Padding(nn.Module):
         """Return the padded maps."""
         return functional.pad(x, self.widths, mode=self.mode) if any(self.widths) else x
 
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the padded maps."""
+        if not any(self.widths):
+            return
+        before, name = names.next("x̂")
+        around = "the other end" if self.mode == "circular" else "zeros"
+        yield Step(
+            f"{self.mode} padding",
+            "Padding",
+            f"{name} = {before} with {around} around each map",
+            f"{self.widths[0]} before and {self.widths[1]} after each axis",
+            name,
+            array(output),
+            "The filter can then stand on the border of the input, too.",
+            {before: array(x)} if x.numel() <= MAX_SHOWN else {},
+        )
+
 
 class RandomShift(nn.Module):
     """In training, moves every image by up to a few pixels, edge values moving in; may mirror it left to right."""
@@ -124,6 +144,10 @@ class MeanOverPlaces(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the mean of every map."""
         return maps.flatten(2).mean(dim=2)
+
+    def trace(self, maps: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the means of the maps."""
+        yield mean_over_places(array(maps), array(output), names.next("v"))
 
 
 def convolution_block(

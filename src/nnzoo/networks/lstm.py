@@ -8,7 +8,8 @@
 Where f = 1 and i = 0 the memory stands still, and so does the gradient that flows back through it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -17,8 +18,17 @@ from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, Truth
 from nnzoo.estimator import Network
+from nnzoo.networks.gates import Moment, Term, combined, gate, matrices, plain, products
 from nnzoo.networks.memory import Fused, State, Unrolled, draw_recurrent
 from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
+from nnzoo.trace import Step, factor
+
+GATES = {
+    "i": ("sigmoid", "input gate: how much of the candidate is added to the memory, unit by unit from 0 to 1."),
+    "f": ("sigmoid", "forget gate: how much of the memory is kept, unit by unit from 0 to 1."),
+    "g": ("tanh", "candidate: what could be added to the memory."),
+    "o": ("sigmoid", "output gate: how much of the memory is shown, unit by unit from 0 to 1."),
+}
 
 
 class LSTMCell(nn.Module):
@@ -76,6 +86,79 @@ class LSTMCell(nn.Module):
         if self.peephole is not None:
             o = o + self.peephole[2] * c
         return torch.sigmoid(o) * torch.tanh(self.norm_c(c)), c
+
+    def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
+        """Yield one step: the gates, the memory, the state."""
+        before, k, c_before = state[1], at.unit, at.name("c").replace(f"({at.t})", f"({at.t - 1})")
+        h_now, c_now = self.advance(self.project(x), state)
+        values = {}
+        for n, (symbol, (squash, words)) in enumerate(GATES.items()):
+            if symbol == "f" and not self.forget_gate:
+                values["f"] = torch.ones_like(before)
+                continue
+            values[symbol], terms, operands = self._gate(n, x, state, c_now, at)
+            own = self._formula(symbol, at)
+            yield gate(at, symbol, squash, words, values[symbol], terms, operands, own)
+        i, f, g, o = (float(values[symbol][k]) for symbol in "ifgo")
+        named = {at.name(symbol): values[symbol] for symbol in "ifgo"}
+        remember = f"{factor(f)}·{factor(float(before[k]))}" if self.forget_gate else factor(float(before[k]))
+        f_name = f"{at.name('f')} ⊙ " if self.forget_gate else ""
+        yield combined(
+            at,
+            "memory",
+            "the memory c",
+            f"{at.name('c')} = {f_name}{c_before} + {at.name('i')} ⊙ {at.name('g')}",
+            f"{remember} + {factor(i)}·{factor(g)}",
+            at.name("c"),
+            c_now,
+            "M(t) = remember(t) · M(t-1) + add(t) · M'(t): what is kept of the old memory, and what is written to it.",
+            **{name: value for name, value in named.items() if name != at.name("o")} | {c_before: before},
+        )
+        shown = self.norm_c(c_now)
+        inner = f"LN({at.name('c')})" if isinstance(self.norm_c, nn.LayerNorm) else at.name("c")
+        yield combined(
+            at,
+            "hidden state",
+            "the state h",
+            f"{at.h_name}({at.t}) = {at.name('o')} ⊙ tanh({inner})",
+            f"{factor(o)}·tanh({factor(float(shown[k]))})",
+            f"{at.h_name}({at.t})",
+            h_now,
+            "What the rest of the network sees of the memory at this step.",
+            **{at.name("o"): values["o"], inner: shown},
+        )
+
+    def _gate(
+        self, n: int, x: Tensor, state: State, c_now: Tensor, at: Moment
+    ) -> tuple[Tensor, list[Term], dict[str, np.ndarray]]:
+        """Return gate n in torch's order, what enters its followed unit, and what it is computed with."""
+        h, c = state
+        k, symbol = at.unit, tuple(GATES)[n]
+        W, U = self.weight_ih.chunk(4)[n], self.weight_hh.chunk(4)[n]
+        bias = (self.bias_ih + self.bias_hh).chunk(4)[n]
+        of_x = self.norm_ih(nn.functional.linear(x, self.weight_ih)).chunk(4)[n]
+        of_h = self.norm_hh(nn.functional.linear(h, self.weight_hh)).chunk(4)[n]
+        z, operands = of_x + of_h + bias, matrices(at, symbol, W, U, bias)
+        terms: list[Term] = products(at, W, U)
+        if isinstance(self.norm_ih, nn.LayerNorm):
+            operands |= {f"LN(W_{symbol} x)": plain(of_x), f"LN(U_{symbol} h)": plain(of_h)}
+            terms = [("LN(W x)", float(of_x[k]), ""), ("LN(U h)", float(of_h[k]), "")]
+        if self.peephole is not None and symbol != "g":
+            seen, weight = (c_now if symbol == "o" else c), self.peephole["ifo".index(symbol)]
+            z = z + weight * seen
+            operands |= {"p": plain(weight), "c": plain(seen)}
+            terms.append(("memory", float(seen[k]), float(weight[k])))
+        terms.append(("bias", float(bias[k]), ""))
+        return (torch.tanh if symbol == "g" else torch.sigmoid)(z), terms, operands
+
+    def _formula(self, symbol: str, at: Moment) -> str:
+        """Return the sum inside a gate."""
+        parts = [f"W_{symbol} {at.x_now}", f"U_{symbol} {at.h_before}"]
+        if isinstance(self.norm_ih, nn.LayerNorm):
+            parts = [f"LN({part})" for part in parts]
+        if self.peephole is not None and symbol != "g":
+            parts.append("p ⊙ c")
+        return " + ".join([*parts, f"b_{symbol}"])
 
 
 class LSTM(Remembering, Network):
@@ -255,7 +338,8 @@ class LSTM(Remembering, Network):
         else:
             kernel = nn.LSTM(n_in, self.n_hidden, batch_first=True)
             draw_recurrent(kernel, gates=4)
-            layer, bias = Fused(kernel), kernel.get_parameter("bias_ih_l0")
+            make_cell = partial(LSTMCell, n_in, self.n_hidden)
+            layer, bias = Fused(kernel, make_cell), kernel.get_parameter("bias_ih_l0")
         # torch keeps two biases that are added: the first one alone holds the bias of the forget gate
         nn.init.constant_(bias.detach()[self.n_hidden : 2 * self.n_hidden], self.forget_bias)
         return layer

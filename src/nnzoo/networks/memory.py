@@ -5,15 +5,19 @@ the last step. Padding stands behind the end of a row, so it can reach nothing i
 backward direction each row is turned round within its own length.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nnzoo.engine.steps import Steps
+from nnzoo.networks.gates import Moment, plain, trace_recurrence
 from nnzoo.networks.parts import Dropout, TableInput
+from nnzoo.trace import MAX_SHOWN, Step, largest, written
+from nnzoo.tracing import Names
 
 POOLINGS = ("last", "mean", "max")
 State = tuple[Tensor, ...]
@@ -33,14 +37,35 @@ class Cell(Protocol):
         """Return the state after a step; its first tensor is h(t)."""
         ...
 
+    def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
+        """Yield one step of one sequence, gate by gate: x (n_in,), state of (n_hidden,)."""
+        ...
+
 
 class Fused(nn.Module):
-    """One layer in one direction by torch's kernel for all steps."""
+    """One layer in one direction by torch's kernel for all steps.
 
-    def __init__(self, kernel: nn.RNNBase) -> None:
+    Parameters
+    ----------
+    kernel : torch.nn.RNNBase
+    make_cell : callable
+        Returns the same cell written out, by which the layer is explained.
+    """
+
+    def __init__(self, kernel: nn.RNNBase, make_cell: Callable[[], nn.Module]) -> None:
         super().__init__()
         self.kernel = kernel
+        self.make_cell = make_cell
         self.n_hidden = kernel.hidden_size
+
+    @property
+    def cell(self) -> Any:
+        """Return the written-out cell with the weights of the kernel."""
+        with torch.device("meta"):
+            cell = self.make_cell()
+        weights = {name.removesuffix("_l0"): weight for name, weight in self.kernel.named_parameters()}
+        cell.load_state_dict(weights, assign=True)
+        return cell
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return outputs (n, T, n_hidden) and the last state."""
@@ -194,6 +219,55 @@ class RecurrentBody(nn.Module):
             return pooled if carried is None else pooled + carried.pooled, before + lengths
         pooled = h.masked_fill(~mask, -torch.inf).amax(dim=1)
         return pooled if carried is None else torch.maximum(pooled, carried.pooled), before + lengths
+
+    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector."""
+        read = self.table(x.flat())
+        yield from self.table.trace(x.flat(), read, names)
+        h = x.like(read).padded()
+        turned = turning(x) if self.bidirectional else None
+        symbol = names.last
+        for number, layer in enumerate(self.forward_layers, start=1):
+            out = layer(h)[0]
+            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"))
+            if turned is not None:
+                back, reader = turn(h, turned), self.backward_layers[number - 1]
+                from_end = reader(back)[0]
+                yield from trace_recurrence(reader, reader.cell, back, from_end, (f"{symbol}←", f"h{number}←"))
+                out = torch.cat([out, turn(from_end, turned)], dim=2)
+            h, symbol = out, f"h{number}"
+        names.number = len(self.forward_layers)
+        names.last = symbol
+        if self.per_step:
+            names.last = f"{symbol}({x.longest})"
+        else:
+            yield self._trace_summary(plain(h[0]), plain(output[0]), names)
+
+    def _trace_summary(self, h: np.ndarray, v: np.ndarray, names: Names) -> Step:
+        before, name = names.next("v")
+        cell = largest(v)
+        column = h[:, cell[0]]
+        both = self.bidirectional and self.pooling == "last"
+        from_end = both and cell[0] >= self.n_out // 2
+        last = f"[{before}({len(h)}), {before}←({len(h)})]" if both else f"{before}({len(h)})"
+        formula = last if self.pooling == "last" else f"{self.pooling} over t of {before}(t)"
+        place = cell[0] % (self.n_out // 2) if both else cell[0]
+        how = {
+            "last": f"{before}{'←' * from_end}({len(h)})[{place + 1}]",
+            "mean": f"{written(column.sum())} / {len(h)}",
+            "max": f"the largest of {len(h):,} steps",
+        }[self.pooling]
+        return Step(
+            f"{self.pooling} of steps",
+            "One vector for the sequence",
+            f"{name} = {formula}",
+            f"{name}[{cell[0] + 1}] = {how} = {written(v[cell])}",
+            name,
+            v,
+            "The last layer of the network sees this one vector, however long the sequence was.",
+            {before: h} if h.size <= MAX_SHOWN else {},
+            cell,
+        )
 
     def _last(self, h: Tensor, lengths: Tensor) -> Tensor:
         """Return the outputs of the last step; of the backward direction those of the first, where it has read all."""

@@ -4,13 +4,15 @@ Sources: Glorot & Bengio 2010 (Glorot), He et al. 2015 (He), LeCun et al. 1998 (
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, either
+from nnzoo.trace import Step, written
+from nnzoo.tracing import Names
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -152,6 +154,34 @@ class TableInput(nn.Module):
                 codes = codes * (torch.rand(codes.shape, device=codes.device) >= UNKNOWN_CODE_SHARE)
             parts.append(embedding(codes))
         return torch.cat(parts, dim=1)
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield how the codes of the last row become vectors, where there are any."""
+        if not self.code_columns:
+            return
+        labels = names.labels or tuple(f"{names.last}[{column + 1}]" for column in range(x.shape[1]))
+        codes = {column: int(x[-1, column]) for column in self.code_columns}
+        vectors = {}
+        for (column, code), embedding in zip(codes.items(), self.embeddings, strict=True):
+            weight = embedding.weight.detach().double().cpu().numpy()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+            vectors[f"vector of {labels[column]} = {code}"] = weight[code if code < len(weight) else 0]
+        before, name = names.next("e")
+        result = output[-1].detach().double().cpu().numpy()
+        first = next(iter(vectors.values()))
+        plain = [labels[column] for column in self.plain_columns]
+        named = [f"{key}[{n + 1}]" for key, vector in vectors.items() for n in range(len(vector))]
+        names.labels = (*plain, *named)
+        yield Step(
+            "embedding",
+            "A vector for each category",
+            f"{name} = plain columns of {before}, then the vector of each code",
+            f"{next(iter(vectors))} = ({', '.join(written(value) for value in first[:8])}{', …' * (len(first) > 8)})",
+            name,
+            result,
+            "A code is no number to calculate with: it picks a row of trained numbers. Code 0 stands for the unknown.",
+            {before: x[-1].detach().double().cpu().numpy()} | vectors,
+            labels=names.labels,
+        )
 
 
 def layer_widths(n_in: int, sizes: Sequence[int]) -> list[tuple[int, int]]:

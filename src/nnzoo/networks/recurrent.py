@@ -6,7 +6,8 @@ Every step multiplies the gradient by W_hh once more, so what lies far back fade
 take an LSTM or GRU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range
 from nnzoo.estimator import Network
+from nnzoo.networks.gates import Moment, gate, matrices, products
 from nnzoo.networks.memory import Fused, State, draw_recurrent
 from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
+from nnzoo.trace import Step
 
 
 class RecurrentCell(nn.Module):
@@ -47,6 +50,16 @@ class RecurrentCell(nn.Module):
     def advance(self, sums: Tensor, state: State) -> State:
         """Return h(t)."""
         return (self.activation(sums + nn.functional.linear(state[0], self.weight_hh, self.bias_hh)),)
+
+    def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
+        """Yield one step: the new state."""
+        (h_now,) = self.advance(self.project(x), state)
+        bias = self.bias_ih + self.bias_hh
+        squash = "tanh" if self.activation is torch.tanh else "relu"
+        terms = [*products(at, self.weight_ih, self.weight_hh), ("bias", float(bias[at.unit]), "")]
+        operands = matrices(at, "h", self.weight_ih, self.weight_hh, bias)
+        words = "state: what is read now and what was known before become the new state."
+        yield gate(at, "h", squash, words, h_now, terms, operands)
 
 
 class RNN(Remembering, Network):
@@ -199,4 +212,4 @@ class RNN(Remembering, Network):
         draw_recurrent(kernel, gates=1)
         if self.activation == "relu":
             nn.init.eye_(kernel.get_parameter("weight_hh_l0"))
-        return Fused(kernel)
+        return Fused(kernel, partial(RecurrentCell, n_in, self.n_hidden, self.activation))

@@ -4,7 +4,7 @@ output="sequence" gives one value a sequence, "step" one a step, "next" what com
 following code where the steps are codes (symbols, characters, words).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -31,6 +31,8 @@ from nnzoo.networks.parts import TableInput
 from nnzoo.ragged import Ragged
 from nnzoo.sequences import OUTPUTS, in_rows, is_flat, target_of_next, target_of_steps, to_ragged
 from nnzoo.targets import Target
+from nnzoo.trace import MAX_SHOWN, Step, written
+from nnzoo.tracing import Names, trace_scaling, trace_scores
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import Trainer
 from nnzoo.training.truncated import TruncatedTrainer
@@ -139,6 +141,42 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         scores = self._scores_of(rows)
         said = self._in_levels(self.target_.labels_or_values(scores), rows.last())
         return said, self._probabilities(scores) if _classifies(self) else None
+
+    def trace(self: Any, X: Any, inputs: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[Step]:
+        """Yield how one sequence is read, step by step, from the tensors that are computed."""
+        rows = self._read_inputs(X)
+        learned, names = self._as_learned(rows), Names("x", tuple(inputs))
+        tensors = self._to_inputs(learned)
+        if self.differences:
+            before, name = names.next("d")
+            yield Step(
+                "differences",
+                "Changes from step to step",
+                f"{name}(t) = {before}(t) - {before}(t-1)",
+                "of every column",
+                name,
+                learned.values,
+                "The series wanders or grows, so the network reads and learns how it changes.",
+                {before: rows.values} if rows.values.size <= MAX_SHOWN else {},
+            )
+        scaled = tensors.flat().double().cpu().numpy()
+        yield from trace_scaling(self.inputs_.standard, learned.values.astype(np.float64), scaled, names)
+        names.labels = tuple(inputs)
+        yield from trace_scores(self.network_, tensors, self.target_, names, labels)
+        if self.differences:
+            change = self.target_.standard.invert(self._scores_of(rows))[-1]
+            level = rows.last()[0].astype(np.float64)
+            before, name = names.next("level ")
+            yield Step(
+                "level",
+                "From the change to the value",
+                f"{name} = {before} + last value of the series",
+                f"{written(change[0])} + {written(level[0])} = {written(change[0] + level[0])}",
+                name,
+                change + level,
+                "The predicted change is added to where the series stands.",
+                {before: change, "last value": level},
+            )
 
     def predict_next(self: Any, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return, for every step but the first of all sequences: what came, the prediction before it, probabilities."""

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -11,12 +11,31 @@ import polars as pl
 from nnzoo.data.kinds import Column, parse
 from nnzoo.data.rawtable import Reject, Table
 from nnzoo.data.recipe import Recipe
+from nnzoo.data.recipesteps import trace_cells
 from nnzoo.data.tables import read_chunks
 from nnzoo.data.target import SEPARATOR, Target
 from nnzoo.errors import DataError, listing, quote
+from nnzoo.trace import Step
 
 ROW, PREDICTION, NOTE = "row", "prediction", "note"
 MAX_EXAMPLES = 5
+
+
+class Traced(NamedTuple):
+    """One row as the network reads it.
+
+    Attributes
+    ----------
+    X : array of one row, or Ragged of one sequence
+    steps : list of Step
+        How it came about from what was written.
+    inputs : tuple of str
+        Names of its numbers, or of those of a step; empty for pixels and codes.
+    """
+
+    X: Any
+    steps: list[Step]
+    inputs: tuple[str, ...]
 
 
 class Predicts(Protocol):
@@ -98,6 +117,12 @@ class Decoder:
         self.n_rows += len(rows) + len(rejects)
         self.n_rejected += len(rejects)
         return coded_columns({self._key: self._keys(table, index)}, self.network.transform(encoded.X))
+
+    def trace(self, table: Table) -> Traced:
+        """Return the only row of a chunk as the network reads it, and how its cells became numbers."""
+        index, frame, _ = self._parse(table)
+        X = self.recipe.encode(frame, origin=table.origin, rows=table.rows[index], strict=self.strict).X
+        return Traced(X, [trace_cells(self.recipe, frame, X)], tuple(self.recipe.feature_names))
 
     def warn(self) -> None:
         """Say once, as warnings, what was unusual in all chunks so far."""

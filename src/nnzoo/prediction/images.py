@@ -13,7 +13,9 @@ from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.images import ImageTable
 from nnzoo.data.imagestack import IMAGE
 from nnzoo.data.rawtable import Reject
-from nnzoo.prediction.decode import NOTE, ROW, Predicts, coded_columns, predicted_columns
+from nnzoo.data.recipesteps import trace_image
+from nnzoo.errors import DataError
+from nnzoo.prediction.decode import NOTE, ROW, Predicts, Traced, coded_columns, predicted_columns
 
 CHUNK = 2048
 
@@ -73,6 +75,21 @@ class ImageDecoder:
         self.n_rows, self.n_rejected = self.n_rows + len(good), self.n_rejected + len(bad) + len(self._pending)
         self._pending = []
         return coded_columns({key: keys}, self.network.transform(images))
+
+    def trace(self, table: ImageTable) -> Traced:
+        """Return the only image of a chunk as the network reads it, and as numbers.
+
+        Raises
+        ------
+        DataError
+            The image cannot be used.
+        """
+        images, _, bad = decoded(table, self.recipe.rule)
+        if bad:
+            raise DataError(
+                f"{table.origin}, row {bad[0].row} needs an image; it {bad[0].reason}.", "Give another one."
+            )
+        return Traced(images, [trace_image(self.recipe, images[0])], ())
 
     def decode(self, table: ImageTable) -> pl.DataFrame:
         """Return the predictions of a chunk: "file" or "row", "prediction", "probability_<label>", "note"."""

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 
 from nnzoo.data.dataset import Data, Part, load_like
+from nnzoo.data.recipesteps import trace_cells, trace_text
 from nnzoo.data.sequencedata import unseen_sequences
 from nnzoo.data.sequencerecipe import SequenceRecipe
 from nnzoo.data.textrecipe import TextRecipe
 from nnzoo.errors import UsageError
-from nnzoo.prediction.decode import NOTE, PREDICTION, ROW, coded_columns, predicted_columns, warn_of_columns
+from nnzoo.prediction.decode import NOTE, PREDICTION, ROW, Traced, coded_columns, predicted_columns, warn_of_columns
 
 CHUNK = 2048
 STEP = "step"
@@ -120,6 +121,15 @@ class SequenceDecoder:
         key, names = self._names(part)
         self.n_rows += len(part)
         return coded_columns({key: names}, codes)
+
+    def trace(self, part: Part) -> Traced:
+        """Return the only sequence of a chunk as the network reads it, and how its steps became numbers."""
+        X, _ = self._encoded(part)
+        if isinstance(self.recipe, TextRecipe):
+            return Traced(X, [trace_text(self.recipe, X.values[:, 0])], (self.recipe.name,))
+        frame = self.recipe.frame_of(part)
+        step = trace_cells(self.recipe.steps, frame, X.values, f"step {len(X.values)}, the last one,")
+        return Traced(X, [step], tuple(self.recipe.feature_names))
 
     def warn(self) -> None:
         """Say once, as warnings, what was unusual, and how many sequences have no prediction."""

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from nnzoo.errors import UsageError, quote
 from nnzoo.files import Pathish, atomic_write
+from nnzoo.prediction.decode import Traced
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes text that starts so for a formula (CWE-1236)."""
@@ -36,6 +37,10 @@ class Decodes(Protocol):
 
     def encode(self, chunk: Any, /) -> pl.DataFrame:
         """Return the vector of each row of a chunk."""
+        ...
+
+    def trace(self, chunk: Any, /) -> Traced:
+        """Return the only row of a chunk as the network reads it, and how it came about."""
         ...
 
     def warn(self) -> None:
