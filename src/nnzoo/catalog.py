@@ -24,6 +24,9 @@ class Row:
         What it reads, and what it can be asked.
     takes_codes : bool
         Whether it has ``categorical_features``, trained vectors for categories.
+    equations : tuple of str
+        What it computes, a line an equation.
+    learns_by : str
     use_for : str
         What it is good for, and what for it is not.
     other_names : tuple of str
@@ -39,6 +42,8 @@ class Row:
     kinds: tuple[str, ...]
     tasks: tuple[str, ...]
     takes_codes: bool
+    equations: tuple[str, ...]
+    learns_by: str
     use_for: str
     other_names: tuple[str, ...] = ()
 
@@ -52,15 +57,21 @@ class Row:
         return getattr(import_module(self.module), self.class_name)
 
 
+BACKPROPAGATION = "gradient descent by backpropagation"
+THROUGH_TIME = "gradient descent by backpropagation through all steps of time"
+
 CATALOG = (
     Row(
         "P", "Perceptron", "Perceptron", "nnzoo.networks.perceptron", 1958, "Rosenblatt 1958",
         ("table",), ("classification",), False,
+        ("y = sign(w·x + b)", "on a mistake: w ← w + η y x, b ← b + η y"),
+        "a correction after every mistake; no gradient",
         "streaming linear classification, huge sparse text; not for anything non-linear or calibrated probabilities",
     ),
     Row(
         "FF", "Feed Forward", "FeedForward", "nnzoo.networks.feed_forward", 1986, "Rumelhart, Hinton & Williams 1986",
         ("table", "image"), ("classification", "regression"), True,
+        ("h = f(W1 x + b1)", "o = g(W2 h + b2)"), BACKPROPAGATION,
         "medium and large dense numeric tables; not for small tables, where boosted trees win",
         ("ann", "feed-forward-network"),
     ),
@@ -68,29 +79,40 @@ CATALOG = (
         "DFF", "Deep Feed Forward", "DeepFeedForward", "nnzoo.networks.deep_feed_forward", 1986,
         "Rumelhart, Hinton & Williams 1986; He et al. 2015",
         ("table", "image"), ("classification", "regression"), True,
+        ("h(l) = f(W(l) h(l-1) + b(l)), l = 1 ... L, h(0) = x", "o = g(W h(L) + b)"), BACKPROPAGATION,
         "large dense tables, flattened images as a baseline; not for images and sequences with structure",
         ("mlp", "multilayer-perceptron", "dnn"),
     ),
     Row(
         "RNN", "Recurrent Neural Network", "RNN", "nnzoo.networks.recurrent", 1990, "Elman 1990",
         ("sequence", "text"), ("classification", "regression"), True,
+        ("h(t) = f(W x(t) + U h(t-1) + b)", "o(t) = g(V h(t) + c)"), THROUGH_TIME,
         "short memory, tiny models, teaching; not for lags beyond about 20 steps",
         ("recurrent", "recurrent-network", "elman"),
     ),
     Row(
         "LSTM", "Long Short-Term Memory", "LSTM", "nnzoo.networks.lstm", 1997, "Hochreiter & Schmidhuber 1997",
         ("sequence", "text"), ("classification", "regression"), True,
+        (
+            "i, f, o = σ(W x(t) + U h(t-1) + b), g = tanh(W x(t) + U h(t-1) + b), each with its own W, U, b",
+            "c(t) = f ⊙ c(t-1) + i ⊙ g", "h(t) = o ⊙ tanh(c(t))",
+        ), THROUGH_TIME,
         "medium sequences, events, streams, little data; not for long text or long nearly linear series",
     ),
     Row(
         "GRU", "Gated Recurrent Unit", "GRU", "nnzoo.networks.gru", 2014, "Chung et al. 2014; Cho et al. 2014",
         ("sequence", "text"), ("classification", "regression"), True,
+        (
+            "r, z = σ(W x(t) + U h(t-1) + b), each with its own W, U, b", "n = tanh(W x(t) + b + r ⊙ (U h(t-1) + b'))",
+            "h(t) = (1 - z) ⊙ n + z ⊙ h(t-1)",
+        ), THROUGH_TIME,
         "as an LSTM with a quarter fewer weights; not for counting, where an LSTM is safer",
     ),
     Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
         "LeCun et al. 1998; Fukushima 1980",
         ("image",), ("classification", "regression"), False,
+        ("y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated", "o = g(W h + b)"), BACKPROPAGATION,
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),

@@ -232,9 +232,8 @@ def convolution(
         f"{cell_name(names[1], cell)} = {sum_of_products(kernels[k], window, *rest)} = {written(z[cell])}",
         names[1],
         z,
-        f"{len(kernels):,} filters of {across} places and {counted(len(x), 'channel')} slide over the input, multiply and "
-        f"add"
-        f"{padded}{step}; the filter is not flipped.",
+        f"{len(kernels):,} filters of {across} places and {counted(len(x), 'channel')} slide over the input, multiply "
+        f"and add{padded}{step}; the filter is not flipped.",
         operands,
         cell,
         Working(("from", "value", "weight", "value·weight"), tuple(rows)),

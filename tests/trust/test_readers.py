@@ -21,6 +21,7 @@ from PIL import Image
 import nnzoo
 from nnzoo.cli import main
 from nnzoo.errors import NnzooError
+from nnzoo.explanation.matrices import parse_matrix
 
 N_EXAMPLES, N_SOAK_EXAMPLES = 150, 5_000
 MOST_SECONDS, MOST_BYTES = 60, 300 * 2**20
@@ -199,3 +200,19 @@ def test_a_deep_or_wide_line_takes_little(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         load_soon_and_in_little(path)
+
+
+CELLS = st.sampled_from(
+    ["1", "-2.5", "1e400", "nan", "0x1", "", " ", ";", ",", "\0", "9" * 400, "1_0", "\N{DIGIT THREE}"]
+)
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(CELLS, max_size=12).map(" ".join)))
+def test_a_matrix_from_the_command_line_is_read_or_refused(text):
+    try:
+        matrix = parse_matrix(text, "kernel")
+    except NnzooError as error:
+        assert error.message.startswith("kernel needs")
+    else:
+        assert matrix.ndim == 2
+        assert np.isfinite(matrix).all()

@@ -31,7 +31,6 @@ for command in (
     training.train,
     using.evaluate,
     using.predict,
-    explaining.explain,
     using.encode,
     using.sample,
     using.inspect,
@@ -39,6 +38,8 @@ for command in (
     using.list_networks,
 ):
     app.command(name=command.__name__.partition("_")[0])(command)
+# Numbers may be negative: "softmax 2 -1 0"; the command itself refuses words that look like options.
+app.command(name="explain", context_settings={"ignore_unknown_options": True})(explaining.explain)
 
 
 def _show_version(wanted: bool) -> None:

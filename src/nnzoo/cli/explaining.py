@@ -58,6 +58,9 @@ def explain(
 ) -> None:
     """See inside: every number of a computation, step by step."""
     given = list(more or ())
+    for word in (what, *given):
+        if word.startswith("--"):
+            raise UsageError(f"explain has no option {quote(word)}.", "See nnzoo explain --help.")
     for path, option in ((html, "--html"), (out, "--out")):
         if path is not None:
             _check_place(path, option, what, *given, *([image] if image else []))

@@ -21,7 +21,6 @@ WHAT = {
     "lstm": "A memory c(t) beside the state h(t): gates decide what is kept, what is added, what is shown.",
     "gru": "One state h(t), and a gate that says how much of it stays: M(t) = remember · M(t-1) + add · M'(t).",
 }
-LEARNING = "gradient descent through all steps of time (backpropagation through time)"
 
 
 def rnn(series: Sequence[float] = SERIES) -> Trace:
@@ -69,40 +68,24 @@ def compare(*names: str) -> Trace:
     """
     rows = [catalog.find(name) for name in names]
     lines: list[tuple[Any, ...]] = [("published", *(f"{row.year}, {row.source}" for row in rows))]
-    lines.append(("computes", *(equations(row) for row in rows)))
+    lines.append(("computes", *("; ".join(row.equations) for row in rows)))
     lines.append(("reads", *(", ".join(row.kinds) for row in rows)))
-    lines.append(("learns by", *(_learning(row) for row in rows)))
-    lines.append(("weights, 8 inputs, 16 units", *(str(_n_weights(row)) for row in rows)))
+    lines.append(("learns by", *(row.learns_by for row in rows)))
+    counts = [_n_weights(row) for row in rows]
+    if all(counts):
+        lines.append(("weights, 8 inputs, 16 units", *(f"{count:,}" for count in counts)))
     lines.append(("for", *(row.use_for for row in rows)))
-    counts = np.array([float(_n_weights(row) or 0) for row in rows])
     step = Step(
         "comparison",
         " and ".join(row.name for row in rows),
         "what changed from one to the other",
         "see the table",
-        "weights",
-        counts,
+        "networks",
+        np.array([row.abbreviation for row in rows]),
         "Read across: what is the same stays, what differs is the idea of the network.",
         working=Working(("", *(row.abbreviation for row in rows)), tuple(lines)),
-        labels=tuple(row.abbreviation for row in rows),
     )
     return Trace(" against ".join(row.name for row in rows), "The same questions put to each.", (step,))
-
-
-def equations(row: catalog.Row) -> str:
-    """Return the equations of a network, the first lines of its file."""
-    import inspect
-    from importlib import import_module
-
-    text = inspect.getdoc(import_module(row.module)) or ""
-    lines = [" ".join(line.split("   ")[0].split()) for line in text.split("\n") if "=" in line or "=" in line]
-    return "; ".join(line for line in lines if " = " in line and len(line) < 100)
-
-
-def _learning(row: catalog.Row) -> str:
-    if row.abbreviation == "P":
-        return "a correction after every mistake, in any order; no gradient"
-    return LEARNING if "sequence" in row.kinds else "gradient descent (backpropagation)"
 
 
 def _n_weights(row: catalog.Row) -> int | None:

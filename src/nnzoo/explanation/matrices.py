@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from nnzoo.data.pixelrule import PixelRule
-from nnzoo.data.pixels import decode, read_header
-from nnzoo.errors import UsageError, listing, quote
+from nnzoo.data.pixels import BadImage, decode, read_header
+from nnzoo.errors import DataError, UsageError, listing, quote
 from nnzoo.files import open_regular
 
 MAX_TEXT, MAX_SIDE = 100_000, 512
@@ -83,9 +83,14 @@ def read_image(text: str | os.PathLike[str]) -> np.ndarray:
         if not looks_like_a_file:
             return parse_matrix(str(text), "image")
     with open_regular(text) as stream:
-        header = read_header(stream)
-        sides = header.height, header.width
-        stream.seek(0)
-        rule = PixelRule.learn(np.array(sides[:1]), np.array(sides[1:]), [header.mode], size=sides)
-        pixels = decode(stream, rule)
+        try:
+            header = read_header(stream)
+            sides = header.height, header.width
+            stream.seek(0)
+            rule = PixelRule.learn(np.array(sides[:1]), np.array(sides[1:]), [header.mode], size=sides)
+            pixels = decode(stream, rule)
+        except BadImage as error:
+            raise DataError(
+                f"image {quote(os.fspath(text))} needs a picture; it {error}.", "Give another one."
+            ) from error
     return (pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).astype(np.float64)

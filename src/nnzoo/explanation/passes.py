@@ -144,7 +144,7 @@ def _influence(network: Any, X: Ragged) -> Step:
         f"{spans[strongest]}: {written(values[0, column])} - {written(without)} = {written(lost[strongest])}",
         "influence",
         lost,
-        f"The network reads the sequence again and again, each time with one step (of long ones, a stretch) blanked out; "
+        "The network reads the sequence again and again, each time with a step (of long ones, a stretch) blanked out; "
         f"the number is by how much {what} falls.",
         {},
         (strongest,),

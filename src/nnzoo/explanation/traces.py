@@ -101,12 +101,20 @@ def table_text(working: Working) -> list[str]:
     """Return a working as aligned lines."""
     rows = [working.columns, *(tuple(written(c) if isinstance(c, float) else str(c) for c in r) for r in working.rows)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(working.columns))]
+    if sum(widths) + 2 * len(widths) > WIDTH:
+        return [line for row in rows[1:] for line in _stacked(row, working.columns)]
     return [
         "  ".join(
             c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
+
+
+def _stacked(row: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
+    """Return a line too long for the terminal as one line a column."""
+    width = max(map(len, columns))
+    return [row[0], *(f"  {name:<{width}}  {cell}" for name, cell in zip(columns[1:], row[1:], strict=True))]
 
 
 def _finite(value: Any) -> Any:

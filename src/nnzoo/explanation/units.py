@@ -206,7 +206,7 @@ def _inputs(found: Excitement, order: np.ndarray, what: str) -> Step:
         "inputs",
         f"The {len(order)} inputs that excite it most",
         "the rows with the largest answer of the unit, of a map or a sequence at its best place",
-        f"row {int(found.rows[order[0]])} gives {written(values[0])}, the median row {written(np.median(found.values))}",
+        f"row {int(found.rows[order[0]])}: {written(values[0])}, the median row: {written(np.median(found.values))}",
         "answers",
         np.stack(images).astype(np.float64) if is_image else values,
         f"Real rows, not made-up ones: what they have in common is what {what} answers to.",

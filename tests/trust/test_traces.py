@@ -1,0 +1,221 @@
+"""Every network that is listed: the trace of a trained model is its forward pass, and every step can be checked.
+
+The steps are computed again from their own operands by a table of plain numpy; what comes out of the last layer is
+compared with the numpy forward passes of test_gradients.py.
+"""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+
+import nnzoo
+from nnzoo.catalog import CATALOG
+
+ROW = 17
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def by_prefix(operands, *prefixes):
+    """Return the operands whose names start so, in order; None where one is shown by a single row only."""
+    found = []
+    for prefix in prefixes:
+        names = [name for name in operands if name.startswith(prefix)]
+        found.append(operands[names[0]] if names and "[" not in names[0].split("_")[-1][1:] else None)
+    return found
+
+
+def dense(step):
+    x, W, *b = step.operands.values()
+    bias = b[0] if b else 0
+    (k,) = step.cell
+    if W.ndim == 1:
+        return step.result[k], W @ x + bias[k]
+    return step.result, W @ x + bias
+
+
+def convolution(step):
+    x, w, b = step.operands.values()
+    k, *place = step.cell
+    kernel = w if "[" in list(step.operands)[1] else w[k]
+    window = x
+    if "window" not in step.operands:
+        added = [
+            out + size - 1 - n
+            for out, size, n in zip(step.result.shape[1:], kernel.shape[1:], x.shape[1:], strict=True)
+        ]
+        wide = np.pad(x, [(0, 0), *((n // 2, n - n // 2) for n in added)])
+        window = wide[:, place[0] : place[0] + kernel.shape[1], place[1] : place[1] + kernel.shape[2]]
+    return step.result[step.cell], (window * kernel).sum() + b[k]
+
+
+def pooling(step):
+    (x,) = step.operands.values()
+    if "window" in step.operands:
+        return step.result[step.cell], x.max()
+    k, height, width = x.shape
+    return step.result, x.reshape(k, height // 2, 2, width // 2, 2).max(axis=(2, 4))
+
+
+def batch_norm(step):
+    x, mean, variance, gain, shift = (np.asarray(v) for v in step.operands.values())
+    at = (slice(None), None, None)
+    return step.result, (x - mean[at]) / np.sqrt(variance[at] + 1e-5) * gain[at] + shift[at]
+
+
+def mean_over_places(step):
+    (x,) = step.operands.values()
+    return (step.result[step.cell], x.mean()) if x.ndim == 2 else (step.result, x.mean(axis=(1, 2)))
+
+
+def scaled(step):
+    x, mean, deviation = step.operands.values()
+    unit = 255 if "/ 255" in step.formula else 1
+    return step.result, (x / unit - mean) / deviation
+
+
+def gate(squash):
+    def computed(step):
+        terms = [row for row in step.working.rows if row[0] != "sum"]
+        total = sum(value if weight == "" else value * weight for _, value, weight, _ in terms)
+        return step.result[step.cell], squash(total)
+
+    return computed
+
+
+def memory(step):
+    i, f, g, before = step.operands.values()
+    return step.result, f * before + i * g
+
+
+def hidden_state(step):
+    o, c = step.operands.values()
+    return step.result, o * np.tanh(c)
+
+
+def gated_state(step):
+    z, n, h = step.operands.values()
+    return step.result, (1 - z) * n + z * h
+
+
+def last_of_steps(step):
+    (h,) = step.operands.values()
+    return step.result, h[-1]
+
+
+def softmax(step):
+    (s,) = step.operands.values()
+    return step.result, np.exp(s - s.max()) / np.exp(s - s.max()).sum()
+
+
+def one(f):
+    return lambda step: (step.result, f(next(iter(step.operands.values()))))
+
+
+AGAIN = {
+    "dense": dense,
+    "relu": one(lambda z: np.maximum(z, 0)),
+    "softmax": softmax,
+    "sigmoid": one(sigmoid),
+    "scaled": scaled,
+    "convolution": convolution,
+    "max pooling": pooling,
+    "batch normalization": batch_norm,
+    "mean over places": mean_over_places,
+    "gate sigmoid": gate(sigmoid),
+    "gate tanh": gate(np.tanh),
+    "memory": memory,
+    "hidden state": hidden_state,
+    "gated state": gated_state,
+    "last of steps": last_of_steps,
+}
+SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "influence", "prediction"}
+"""Steps that are checked by tests of their own below."""
+
+
+@pytest.fixture
+def model(row, trained):
+    return nnzoo.load_model(trained(row))
+
+
+@pytest.fixture
+def source(row, samples):
+    return samples.source(row)[0]
+
+
+def test_the_last_step_is_what_predict_says(model, source):
+    predicted = nnzoo.predict(model, source)["prediction"]
+    for row in (1, ROW, 60):
+        trace = nnzoo.explain(model, source, row=row)
+        assert trace.steps[-1].op == "prediction"
+        assert trace.result.tolist() == [predicted[row - 1]]
+
+
+def test_every_step_computed_again_from_its_operands(model, source):
+    steps = nnzoo.explain(model, source, row=ROW).steps
+    assert {step.op for step in steps} <= set(AGAIN) | SHOWN_ONLY
+    for step in steps:
+        if step.op in AGAIN:
+            shown, again = AGAIN[step.op](step)
+            np.testing.assert_allclose(shown, again, rtol=2e-5, atol=2e-6, err_msg=step.title)
+
+
+def test_no_number_of_the_formula_comes_from_nowhere(model, source):
+    """What enters a step is what a step before it gave, or a weight."""
+    steps = nnzoo.explain(model, source, row=ROW).steps
+    made = {step.name: step.result for step in steps}
+    chained = 0
+    for before, step in pairwise(steps):
+        if before.name in step.operands:
+            np.testing.assert_array_equal(np.squeeze(step.operands[before.name]), np.squeeze(before.result))
+            chained += 1
+    assert chained >= 1
+    assert len(made) == len(steps)
+
+
+def test_probabilities_are_those_of_predict(row, model, source):
+    shares = [step for step in nnzoo.explain(model, source, row=ROW).steps if step.op in ("softmax", "sigmoid")]
+    if row.abbreviation == "P":
+        assert shares == []
+        return
+    columns = nnzoo.predict(model, source).select(pl.selectors.starts_with("probability_"))
+    wanted = columns.row(ROW - 1) if shares[-1].op == "softmax" else columns.row(ROW - 1)[-1:]
+    np.testing.assert_allclose(shares[-1].result, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_explaining_leaves_the_model_and_its_predictions_as_they_were(model, source):
+    before = nnzoo.predict(model, source)
+    state = {name: value.clone() for name, value in model.network.network_.state_dict().items()}
+    nnzoo.explain(model, source, row=2)
+    assert nnzoo.predict(model, source).equals(before)
+    assert all(value.equal(model.network.network_.state_dict()[name]) for name, value in state.items())
+
+
+def test_the_page_and_the_data_are_small_and_plain(model, source, tmp_path):
+    trace = nnzoo.explain(model, source, row=ROW)
+    trace.to_html(tmp_path / "t.html")
+    assert (tmp_path / "t.html").stat().st_size < 10**6
+    plain = json.loads(json.dumps(trace.to_json(), allow_nan=False))
+    assert len(plain["steps"]) == len(trace.steps)
+    assert str(trace).count("\n") > 3 * len(trace.steps)
+
+
+def test_a_row_by_its_name(samples):
+    row = next(row for row in CATALOG if row.abbreviation == "GRU")
+    data = samples.data(row)
+    model = nnzoo.build(row.id, data, {"n_epochs": 1, "n_hidden": 4})
+    nnzoo.train(model, data, verbose=0)
+    source = samples.source(row)[0]
+    by_name, by_number = nnzoo.explain(model, source, id="m07"), nnzoo.explain(model, source, row=8)
+    assert by_name.steps[-2].result.tolist() == by_number.steps[-2].result.tolist()
+    with pytest.raises(nnzoo.DataError, match='needs a row with the name "m99"; the source has 60 rows'):
+        nnzoo.explain(model, source, id="m99")
+    with pytest.raises(nnzoo.UsageError, match="a row or an id; got both"):
+        nnzoo.explain(model, source, row=1, id="m07")
+    with pytest.raises(nnzoo.DataError, match="needs a row 61; the source has 60 rows"):
+        nnzoo.explain(model, source, row=61)
