@@ -12,7 +12,7 @@ import nnzoo
 PACKAGE = Path(nnzoo.__file__).parent
 LEVELS = (
     ("__init__",),
-    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace", "opsteps"),
+    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace", "opsteps", "chart"),
     ("pictures",),
     ("data",),
     ("engine",),
@@ -20,7 +20,7 @@ LEVELS = (
     ("estimator", "inputs", "sequences", "targets", "tracing"),
     ("networks",),
     ("catalog",),
-    ("model", "steps", "suiting", "recipes", "measuring", "verifying", "doctor"),
+    ("model", "steps", "suiting", "recipes", "measuring", "verifying", "doctor", "drawing", "fitting"),
     ("explanation", "comparison"),
     ("cli", "__main__"),
 )

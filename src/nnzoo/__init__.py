@@ -13,6 +13,7 @@ _WHERE = {
     "nnzoo.steps": ("load", "build", "train", "evaluate", "encode", "predict"),
     "nnzoo.model": ("Model", "load_model"),
     "nnzoo.verifying": ("verify",),
+    "nnzoo.drawing": ("draw",),
     "nnzoo.explanation.passes": ("explain",),
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.feed_forward": ("FeedForward",),

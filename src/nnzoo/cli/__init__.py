@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import nnzoo
-from nnzoo.cli import data, explaining, training, using
+from nnzoo.cli import data, drawing, explaining, training, using
 from nnzoo.cli.running import run
 
 __all__ = ["main"]
@@ -31,6 +31,8 @@ for command in (
     training.train,
     using.evaluate,
     using.predict,
+    drawing.draw,
+    drawing.quiz,
     using.encode,
     using.sample,
     using.inspect,

@@ -1,0 +1,180 @@
+"""Drawings of real models: their layers, read off the network itself, in the language of the chart."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnzoo.catalog import CATALOG
+from nnzoo.chart import drawing_of
+from nnzoo.errors import UsageError
+from nnzoo.files import Pathish, atomic_write
+from nnzoo.model import Model
+from nnzoo.networks.memory import RecurrentBody
+from nnzoo.networks.parts import TableInput
+from nnzoo.pictures.drawings import DrawnLayer, draw_chart, draw_layers, draw_one
+from nnzoo.pictures.scene import Scene, render, suffix_of
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
+
+
+def draw(model: Any = None, path: Pathish | None = None, *, theme: str = "auto", links: str = "networks/") -> Scene:
+    """Draw a model, a network of the chart, or the whole chart.
+
+    Parameters
+    ----------
+    model : Model, str or None
+        A trained or built model; the name of a network in any usual form; None for the chart.
+    path : str or PathLike, optional
+        File to write: .svg, .pdf or .png.
+    theme : "auto", "light" or "dark"
+        "auto" follows the page in SVG and is light elsewhere.
+    links : str
+        Of the chart: what stands before the names of its pages.
+
+    Returns
+    -------
+    Scene
+        Its ``words`` are the text alternative.
+
+    Raises
+    ------
+    UsageError
+        There is no such network, or the file or the theme is of another kind.
+    """
+    if model is None:
+        scene = draw_chart(links, [row.abbreviation for row in CATALOG])
+    elif isinstance(model, str):
+        scene = draw_one(drawing_of(_abbreviation(model)))
+    elif isinstance(model, Model):
+        scene = _scene(model)
+    else:
+        raise UsageError(f"draw needs a model or the name of a network; got {type(model).__name__}.", "Pass a Model.")
+    if path is not None:
+        atomic_write(path, render(scene, suffix_of(path), theme))
+    return scene
+
+
+def _abbreviation(name: str) -> str:
+    """Return the abbreviation of a network of the chart, also of one whose class is still to come."""
+    from nnzoo.chart import CHART
+    from nnzoo.errors import nearest
+
+    def fold(text: str) -> str:
+        return "".join(c for c in text.casefold() if c.isalnum())
+
+    forms = {fold(form): d.abbreviation for d in CHART for form in (d.abbreviation, d.name)}
+    forms |= {fold(form): row.abbreviation for row in CATALOG for form in (row.class_name, *row.other_names)}
+    if fold(name) not in forms:
+        hint = nearest(name, [d.name for d in CHART])
+        raise UsageError(f"draw needs the name of a network of the chart; got {name!r}.", hint)
+    return forms[fold(name)]
+
+
+def _scene(model: Model) -> Scene:
+    network: Any = model.network
+    if not hasattr(network, "network_"):
+        raise UsageError("draw needs a model whose sizes are known; this one was not built on data.", "Train it first.")
+    row = next((row for row in CATALOG if row.class_name == type(network).__name__), None)
+    title = f"{row.name} ({row.abbreviation})" if row else "A body of the user's own"
+    target = None if model.recipe is None or model.recipe.target is None else model.recipe.target.name
+    note = f" · {network.task}{f' of {target}' if target else ''}"
+    return draw_layers(list(layers_of(network)), title, note)
+
+
+def layers_of(network: Any) -> Iterator[DrawnLayer]:
+    """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
+
+    Parameters
+    ----------
+    network : Network
+    """
+    row = next((row for row in CATALOG if row.class_name == type(network).__name__), None)
+    memory = "R"
+    if row is not None:
+        memory = next((letter for letter in drawing_of(row.abbreviation).cells if letter in "RYG"), "R")
+    shapes = _shapes(network)
+    inputs, module = network.inputs_, network.network_
+    layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
+    layers += _layers(module.body, shapes, memory)
+    head = module.head
+    layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
+    for n, layer in enumerate(layers):
+        seen = any(before.letter == "K" for before in layers[:n])
+        yield replace(layer, letter="V") if layer.letter == "K" and seen else layer
+
+
+def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: str) -> list[DrawnLayer]:
+    found: list[DrawnLayer] = []
+    for module in body.children():
+        if isinstance(module, nn.Linear):
+            found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
+        elif isinstance(module, CONVOLUTIONS):
+            maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"
+            title = f"convolution {len(found) + 1}"
+            found.append(DrawnLayer("K", module.out_channels, title, maps, _count(module), "l"))
+        elif isinstance(module, TableInput) and module.code_columns:
+            found.append(DrawnLayer("H", module.n_out, "vectors of categories", "", _count(module)))
+        elif isinstance(module, NORMS) and found:
+            found[-1] = replace(found[-1], n_weights=found[-1].n_weights + _count(module))
+        elif any(True for _ in module.children()) and not hasattr(module, "n_hidden"):
+            deeper = _layers(module, shapes, memory)
+            found += [_renumbered(layer, len(found) + n) for n, layer in enumerate(deeper, start=1)]
+    if isinstance(body, RecurrentBody):
+        found += _recurrent_layers(body, memory)
+    return found
+
+
+def _recurrent_layers(body: RecurrentBody, memory: str) -> list[DrawnLayer]:
+    layers = []
+    for n, forwards in enumerate(body.forward_layers):
+        parts = [forwards, *([body.backward_layers[n]] if body.bidirectional else [])]
+        n_cells = sum(int(part.n_hidden) for part in parts)  # pyright: ignore[reportArgumentType]
+        both = "read in both directions" if body.bidirectional else "a step after the other"
+        layers.append(DrawnLayer(memory, n_cells, f"layer {n + 1}", both, sum(map(_count, parts)), loops=True))
+    return layers
+
+
+def _renumbered(layer: DrawnLayer, number: int) -> DrawnLayer:
+    name, _, tail = layer.title.rpartition(" ")
+    return replace(layer, title=f"{name} {number}") if tail.isdigit() and name else layer
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _shapes(network: Any) -> dict[nn.Module, tuple[int, ...]]:
+    """Return the shape of what each convolution gives for a row, by a pass over a blank one."""
+    module, shapes = network.network_, {}
+
+    def keep(layer: nn.Module, _: Any, output: Any) -> None:
+        shapes[layer] = tuple(output.shape[1:])
+
+    layers = [each for each in module.modules() if isinstance(each, CONVOLUTIONS)]
+    handles = [each.register_forward_hook(keep) for each in layers]
+    was_training = module.training
+    module.eval()
+    try:
+        if layers:
+            weight = module.head.weight
+            with torch.inference_mode():
+                module(network.inputs_.blank(weight.dtype, str(weight.device)))
+    finally:
+        module.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+def _head_words(network: Any) -> str:
+    return {
+        "regression": "identity", "binary": "sigmoid", "multiclass": "softmax", "labels": "sigmoid each",
+    }[network.target_.head.kind]  # fmt: skip
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) if len(shape) > 1 else ""
