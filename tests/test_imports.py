@@ -12,7 +12,19 @@ import nnzoo
 PACKAGE = Path(nnzoo.__file__).parent
 LEVELS = (
     ("__init__",),
-    ("errors", "checks", "files", "plainjson", "tensorfile", "tensorlayout", "heads", "ragged", "trace", "opsteps", "chart"),
+    (
+        "errors",
+        "checks",
+        "files",
+        "plainjson",
+        "tensorfile",
+        "tensorlayout",
+        "heads",
+        "ragged",
+        "trace",
+        "opsteps",
+        "chart",
+    ),
     ("pictures",),
     ("data",),
     ("engine",),

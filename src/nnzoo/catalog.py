@@ -31,6 +31,12 @@ class Row:
         What it is good for, and what for it is not.
     other_names : tuple of str
         Further names that people use.
+    few_rows : int
+        Below so many training rows other methods usually win; a rule of thumb.
+    most_steps : int or None
+        So far back it remembers; a rule of thumb.
+    caveat : str
+        What it cannot do even on data that it reads, as half a sentence; empty where there is nothing to say.
     """
 
     abbreviation: str
@@ -46,6 +52,9 @@ class Row:
     learns_by: str
     use_for: str
     other_names: tuple[str, ...] = ()
+    few_rows: int = 0
+    most_steps: int | None = None
+    caveat: str = ""
 
     @property
     def id(self) -> str:
@@ -67,13 +76,14 @@ CATALOG = (
         ("y = sign(w·x + b)", "on a mistake: w ← w + η y x, b ← b + η y"),
         "a correction after every mistake; no gradient",
         "streaming linear classification, huge sparse text; not for anything non-linear or calibrated probabilities",
+        caveat="it draws one straight border a class and gives no probabilities: a fast first look",
     ),
     Row(
         "FF", "Feed Forward", "FeedForward", "nnzoo.networks.feed_forward", 1986, "Rumelhart, Hinton & Williams 1986",
         ("table", "image"), ("classification", "regression"), True,
         ("h = f(W1 x + b1)", "o = g(W2 h + b2)"), BACKPROPAGATION,
         "medium and large dense numeric tables; not for small tables, where boosted trees win",
-        ("ann", "feed-forward-network"),
+        ("ann", "feed-forward-network"), few_rows=1_000,
     ),
     Row(
         "DFF", "Deep Feed Forward", "DeepFeedForward", "nnzoo.networks.deep_feed_forward", 1986,
@@ -81,14 +91,14 @@ CATALOG = (
         ("table", "image"), ("classification", "regression"), True,
         ("h(l) = f(W(l) h(l-1) + b(l)), l = 1 ... L, h(0) = x", "o = g(W h(L) + b)"), BACKPROPAGATION,
         "large dense tables, flattened images as a baseline; not for images and sequences with structure",
-        ("mlp", "multilayer-perceptron", "dnn"),
+        ("mlp", "multilayer-perceptron", "dnn"), few_rows=1_000,
     ),
     Row(
         "RNN", "Recurrent Neural Network", "RNN", "nnzoo.networks.recurrent", 1990, "Elman 1990",
         ("sequence", "text"), ("classification", "regression"), True,
         ("h(t) = f(W x(t) + U h(t-1) + b)", "o(t) = g(V h(t) + c)"), THROUGH_TIME,
         "short memory, tiny models, teaching; not for lags beyond about 20 steps",
-        ("recurrent", "recurrent-network", "elman"),
+        ("recurrent", "recurrent-network", "elman"), most_steps=20,
     ),
     Row(
         "LSTM", "Long Short-Term Memory", "LSTM", "nnzoo.networks.lstm", 1997, "Hochreiter & Schmidhuber 1997",

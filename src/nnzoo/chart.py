@@ -160,7 +160,7 @@ CHART = (
     ),
     Drawing(
         "GAN", "Generative Adversarial Network", ("BBB", "HHH", "HHH", "MMM", "HHH", "HHH", "MM"),
-        differs="One chain without noise and without real data; it is two networks, one fed by noise, the other by both.",
+        differs="One chain without noise and real data; it is two networks, one fed by noise, the other by both.",
     ),
     Drawing(
         "LSM", "Liquid State Machine", ("III", "S" * 12, "OO"), form="pool", links="pp",
@@ -185,7 +185,7 @@ CHART = (
     Drawing(
         "NTM", "Neural Turing Machine", ("III", "HH", "HH", "HHH", "O"),
         more=(("Y", 2.0, 2.6), ("Y", 3.0, 2.6), ("Y", 4.0, 2.6)), ties=_joined(range(7, 10), range(11, 14)),
-        differs="A feed-forward controller is drawn; the paper has that or an LSTM, with separate heads for read and write.",
+        differs="A feed-forward controller is drawn; the paper has that or an LSTM, and heads to read and to write.",
     ),
     Drawing(
         "DNC", "Differentiable Neural Computer", ("II", "RR", "RR", "RR", "O"), NEW, loops=True,

@@ -96,3 +96,14 @@ def test_a_row_that_is_not_there_and_a_picture_that_is_none(cli):
     cli.refused("explain", "m.nnzoo", "new.csv", "--row", "999", code=3, message="needs a row 999; the source has")
     Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
     cli.refused("explain", "image", "broken.png", code=3, message="broken.png")
+
+
+def test_draw_writes_pictures_of_models_networks_and_the_chart(cli):
+    assert "The chart of neural networks: c.svg" in cli.done("draw", "--out", "c.svg").out
+    assert "Feed Forward (FF): n.png" in cli.done("draw", "m.nnzoo", "--out", "n.png").out
+    assert json.loads(cli.done("draw", "gan", "--json").out)["title"] == "Generative Adversarial Network (GAN)"
+    assert "add --out net.svg" in cli.done("draw", "m.nnzoo").out
+    cli.refused("draw", "--out", "c.gif", code=2, message="ends in .svg, .pdf, .png")
+    cli.refused("draw", "--out", "d.svg", "--theme", "blue", code=2, message="needs a theme")
+    cli.refused("draw", "foo", code=2, message="needs the name of a network of the chart")
+    cli.refused("draw", "none.nnzoo", code=4, message="none.nnzoo")

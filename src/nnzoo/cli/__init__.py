@@ -31,17 +31,18 @@ for command in (
     training.train,
     using.evaluate,
     using.predict,
-    drawing.draw,
-    drawing.quiz,
     using.encode,
     using.sample,
+    explaining.explain,
+    drawing.draw,
+    drawing.quiz,
     using.inspect,
     using.doctor,
     using.list_networks,
 ):
-    app.command(name=command.__name__.partition("_")[0])(command)
-# Numbers may be negative: "softmax 2 -1 0"; the command itself refuses words that look like options.
-app.command(name="explain", context_settings={"ignore_unknown_options": True})(explaining.explain)
+    # Numbers may be negative, "softmax 2 -1 0"; the command refuses what else looks like an option.
+    takes_numbers = {"ignore_unknown_options": command is explaining.explain}
+    app.command(name=command.__name__.partition("_")[0], context_settings=takes_numbers)(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 def load(source: Source, as_json: Json = False, *, given: LoadOptions) -> None:
     """Step 1: what the data are, and what is wrong with them."""
     data = given.load(source)
-    networks = fitting_networks(data)
+    from nnzoo.fitting import fits_text, fitting
+
+    found = fitting(data)
     if as_json:
-        show_json(data.to_json() | {"networks": networks})
+        show_json(data.to_json() | {"networks": [each.to_json() for each in found]})
         return
     print(data)
+    print(f"\n{fits_text(found)}")
     if data.target is None and data.output != "next":
         print(f"\nNext: {given.command('load', source)} --target COLUMN")
     else:
-        print(f"\nNetworks that fit: {', '.join(networks)}")
-        print(f"Next: {given.command('train', source)}")
+        print(f"\nNext: {given.command('train', source)}")
 
 
 @with_load_options
@@ -51,15 +53,6 @@ def build(
     print(f"\n{found}")
     chosen = [word for text in settings or () for word in ("--set", text)]
     print(f"\nNext: {given.command('train', source, '--network', network, *chosen)}")
-
-
-def fitting_networks(data: "Data") -> list[str]:
-    """Return the networks that read such data and can be asked its task."""
-    from nnzoo.catalog import CATALOG
-    from nnzoo.steps import learned_task
-
-    task = learned_task(data)
-    return [row.id for row in CATALOG if data.kind in row.kinds and (task is None or task in row.tasks)]
 
 
 def chosen_network(

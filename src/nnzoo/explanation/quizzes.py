@@ -153,7 +153,10 @@ def _steps() -> list[tuple[str, Step]]:
         (f"{trace.title}, {step.title.lower()}", step)
         for trace in traces
         for step in trace.steps
-        if step.operands and step.result.dtype.kind == "f" and sum(a.size for a in step.operands.values()) <= 24
+        if step.operands
+        and step.op != "shift"
+        and step.result.dtype.kind == "f"
+        and sum(a.size for a in step.operands.values()) <= 24
     ]
 
 

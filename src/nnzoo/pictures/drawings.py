@@ -117,16 +117,16 @@ def draw_chart(links: str = "networks/", standing: Sequence[str] = ()) -> Scene:
     n_rows = math.ceil(len(CHART) / POSTER_COLUMNS)
     width, top = POSTER_COLUMNS * TILE[0] + 60, 210.0
     height = top + n_rows * TILE[1] + 70
+    about = f"All {len(CHART)} networks of the charts of 2016 and 2019. Shape and mark of a cell tell its kind."
     marks: list[Mark] = [
         Text(30, 62, "The chart of neural networks", 38, "start", bold=True),
-        Text(30, 96, f"All {len(CHART)} networks of the charts of 2016 and 2019. Shape and mark of a cell say its kind.", 17,
-             "start", colour="soft"),
+        Text(30, 96, about, 17, "start", colour="soft"),
         *_legend(list(KINDS), 30, 150, width - 60),
-    ]  # fmt: skip
+    ]
     for n, drawing in enumerate(CHART):
         x, y = 30 + n % POSTER_COLUMNS * TILE[0], top + n // POSTER_COLUMNS * TILE[1]
         marks += _drawing_marks(drawing, x + 12, y + 36, TILE[0] - 30, TILE[1] - 96)
-        year = {(2016,): "2016 only", (2019,): "2019"}.get(drawing.years, "")
+        year = "" if len(drawing.years) > 1 else f"only {max(drawing.years)}"
         marks.append(Text(x + 6, y + 20, drawing.abbreviation, 19, "start", bold=True))
         name = f"{drawing.name}{f' · {year}' if year else ''}"
         marks.append(Text(x + 16 + 15 * len(drawing.abbreviation), y + 20, name, min(12, 400 / len(name)), "start"))
