@@ -44,7 +44,7 @@ class Drawing:
     form : "columns", "ring", "pool" or "grid"
         A ring joins every pair; a pool is 3 x 4 cells with a few links; a grid is 3 x 3 cells.
     loops : bool
-        Recurrent and memory cells are joined to themselves.
+        Recurrent cells are joined to themselves; where there are none, memory cells.
     arcs : tuple of pairs of int
         Links over columns, on the upper row.
     more : tuple of (letter, x, y)
@@ -85,7 +85,7 @@ class Drawing:
         text = f"{self.name} ({self.abbreviation}): {', then '.join(parts)}{forms[self.form]}"
         if self.more:
             text += f"; beside them {counted_cells(''.join(letter for letter, _, _ in self.more))}"
-        return f"{text}{'; cells with a memory are joined to themselves' * self.loops}."
+        return f"{text}{'; recurrent cells are joined to themselves' * self.loops}."
 
 
 def counted_cells(letters: str) -> str:
@@ -197,7 +197,7 @@ CHART = (
             *_joined(range(4, 6), range(9, 10)), *_joined(range(10, 11), range(4, 6)),
             *_joined(range(9, 11), range(11, 18)), *((n, n + 7) for n in range(11, 18)),
         ),
-        differs="The links between memory cells stand for the order of writing; usage and read heads are not drawn.",
+        differs="Which cells of the memory are in use, and in what order they were written, is not drawn.",
     ),
     Drawing(
         "CN", "Capsule Network", ("IIIII", "KKKKK", "CCCC", "CCC", "CC", "HHH", "HHH", "OOO"), NEW, links="1lllfff",

@@ -10,12 +10,12 @@ from torch import nn
 from nnzoo.catalog import CATALOG
 from nnzoo.chart import drawing_of
 from nnzoo.errors import UsageError
-from nnzoo.files import Pathish, atomic_write
+from nnzoo.files import Pathish, write_output
 from nnzoo.model import Model
 from nnzoo.networks.memory import RecurrentBody
 from nnzoo.networks.parts import TableInput
 from nnzoo.pictures.drawings import DrawnLayer, draw_chart, draw_layers, draw_one
-from nnzoo.pictures.scene import Scene, render, suffix_of
+from nnzoo.pictures.scene import Scene, check_form, render, suffix_of
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
@@ -27,7 +27,7 @@ def draw(model: Any = None, path: Pathish | None = None, *, theme: str = "auto",
     Parameters
     ----------
     model : Model, str or None
-        A trained or built model; the name of a network in any usual form; None for the chart.
+        A trained model; the name of a network in any usual form; None for the chart.
     path : str or PathLike, optional
         File to write: .svg, .pdf or .png.
     theme : "auto", "light" or "dark"
@@ -45,6 +45,8 @@ def draw(model: Any = None, path: Pathish | None = None, *, theme: str = "auto",
     UsageError
         There is no such network, or the file or the theme is of another kind.
     """
+    if path is not None:
+        check_form(path, theme)
     if model is None:
         scene = draw_chart(links, [row.abbreviation for row in CATALOG])
     elif isinstance(model, str):
@@ -54,7 +56,7 @@ def draw(model: Any = None, path: Pathish | None = None, *, theme: str = "auto",
     else:
         raise UsageError(f"draw needs a model or the name of a network; got {type(model).__name__}.", "Pass a Model.")
     if path is not None:
-        atomic_write(path, render(scene, suffix_of(path), theme))
+        write_output(path, render(scene, suffix_of(path), theme), "The drawing")
     return scene
 
 
@@ -82,7 +84,12 @@ def _scene(model: Model) -> Scene:
     title = f"{row.name} ({row.abbreviation})" if row else "A body of the user's own"
     target = None if model.recipe is None or model.recipe.target is None else model.recipe.target.name
     note = f" · {network.task}{f' of {target}' if target else ''}"
-    return draw_layers(list(layers_of(network)), title, note)
+    first, *between, last = layers_of(network)
+    names = tuple(getattr(model.recipe, "feature_names", ()) or getattr(network, "feature_names_in_", ()))
+    classes = tuple(map(str, model.class_names()))
+    first = replace(first, labels=names if len(names) == first.n_cells else ())
+    last = replace(last, labels=classes if len(classes) == last.n_cells else ())
+    return draw_layers([first, *between, last], title, note)
 
 
 def layers_of(network: Any) -> Iterator[DrawnLayer]:
@@ -99,8 +106,12 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
     layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
-    layers += _layers(module.body, shapes, memory)
+    layers += _layers(nn.Sequential(module.body), shapes, memory)
     head = module.head
+    n_rest = _count(module) - sum(layer.n_weights for layer in layers) - _count(head)
+    if n_rest:
+        name = type(getattr(module.body, "body", module.body)).__name__
+        layers.append(DrawnLayer("H", head.in_features, name, "code of its own", n_rest))
     layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
     for n, layer in enumerate(layers):
         seen = any(before.letter == "K" for before in layers[:n])

@@ -163,6 +163,23 @@ def atomic_write(path: Pathish, data: Bytes | Iterable[Bytes], *, backup: bool =
     _sync_folder(target.parent)
 
 
+def write_output(path: Pathish, data: Bytes | Iterable[Bytes], what: str) -> None:
+    """Write a file that a person asked for, atomically.
+
+    Raises
+    ------
+    ResourceError
+        It cannot be written; ``what`` says what it is, such as "The report".
+    """
+    try:
+        atomic_write(path, data)
+    except OSError as error:
+        raise ResourceError(
+            f"{what} cannot be written to {shown(path)}: {error.strerror or error}.",
+            "Choose a folder that exists, with room and write permission.",
+        ) from error
+
+
 @contextlib.contextmanager
 def _temporary(target: Path) -> Iterator[tuple[Path, io.BufferedWriter]]:
     """Give an exclusive temporary neighbour of the target, locked while it is written, removed if that fails."""

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 TARGET = ("--target", "label")
 ONE_ROW = '{"age": 60, "height": 170, "city": "Rome", "member": true}'
-COMMANDS = ("load", "build", "train", "evaluate", "predict", "encode", "sample", "inspect", "doctor", "list")
+COMMANDS = (
+    "load", "build", "train", "evaluate", "predict", "encode", "sample", "explain", "draw", "quiz", "inspect", "doctor",
+    "list",
+)  # fmt: skip
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy():

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nnzoo.errors import DataError, ResourceError, counted, quote
+from nnzoo.errors import DataError, counted
 from nnzoo.evaluation import details
 from nnzoo.evaluation.baselines import Baseline
 from nnzoo.evaluation.gallery import Evaluated, Gallery, make_gallery
 from nnzoo.evaluation.inputs import check_pair, check_probability
 from nnzoo.evaluation.metrics import Metric, primary_metric, score
 from nnzoo.evaluation.verdict import Difference, best_baseline, compare, verdict_words
+from nnzoo.files import write_output
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,15 +111,8 @@ class Report:
             The page cannot be written.
         """
         from nnzoo.evaluation.report_html import page
-        from nnzoo.files import atomic_write
 
-        try:
-            atomic_write(path, page(self).encode())
-        except OSError as error:
-            raise ResourceError(
-                f"The report cannot be written to {quote(path)}: {error.strerror or error}.",
-                "Choose a folder that exists, with room and write permission.",
-            ) from error
+        write_output(path, page(self).encode(), "The report")
 
     def __repr__(self) -> str:
         return f"<Report: {self.primary} {self.metrics[self.primary]} on {counted(self.n_rows, 'row')}>"

@@ -303,7 +303,7 @@ def save_picture(Z: np.ndarray, path: str | os.PathLike[str]) -> None:
 
     from PIL import Image
 
-    from nnzoo.files import atomic_write
+    from nnzoo.files import write_output
 
     kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
     suffix = os.path.splitext(path)[1].lower()
@@ -311,7 +311,7 @@ def save_picture(Z: np.ndarray, path: str | os.PathLike[str]) -> None:
         raise UsageError(f"--out needs a name that ends in {', '.join(kinds)}; got {str(path)!r}.", "Write out.png.")
     stream = io.BytesIO()
     Image.fromarray(np.clip(np.rint(Z), 0, 255).astype(np.uint8)).save(stream, format=kinds[suffix])
-    atomic_write(path, stream.getvalue())
+    write_output(path, stream.getvalue(), "The picture")
 
 
 def padding(n: int = 4, kernel: int = 2, stride: int = 1) -> Trace:

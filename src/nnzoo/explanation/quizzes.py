@@ -11,7 +11,7 @@ from nnzoo.catalog import CATALOG, Row
 from nnzoo.chart import CHART, Drawing, counted_cells
 from nnzoo.explanation import basics, cells
 from nnzoo.explanation.traces import Trace
-from nnzoo.files import Pathish, atomic_write
+from nnzoo.files import Pathish, write_output
 from nnzoo.pictures.drawings import draw_unlabelled
 from nnzoo.pictures.page import STYLE, document
 from nnzoo.pictures.scene import to_svg
@@ -79,7 +79,7 @@ def to_html(questions: list[Question], path: Pathish) -> None:
     parts = []
     for number, question in enumerate(questions, start=1):
         drawing = next((each for each in CHART if each.abbreviation == question.drawing), None)
-        picture = _own_ids(to_svg(draw_unlabelled(drawing)), number) if drawing else ""
+        picture = to_svg(draw_unlabelled(drawing)) if drawing else ""
         shown = "" if drawing else f"<pre>{escape(chr(10).join(question.shown))}</pre>"
         answers = "".join(f"<li>{escape(answer)}</li>" for answer in question.answers)
         right = f"{'abcd'[question.right]}) {question.answers[question.right]}. {question.reason}"
@@ -88,15 +88,7 @@ def to_html(questions: list[Question], path: Pathish) -> None:
             f"<details><summary>The answer</summary><p>{escape(right)}</p></details>"
         )
     head = f"<style>{STYLE}{OWN_STYLE}</style><div class='nnzoo'><h1>Which network is it?</h1>"
-    atomic_write(path, document("Quiz: which network is it?", f"{head}{''.join(parts)}</div>").encode())
-
-
-def _own_ids(svg: str, number: int) -> str:
-    return (
-        svg.replace('"title words"', f'"t{number} w{number}"')
-        .replace('id="title"', f'id="t{number}"')
-        .replace('id="words"', f'id="w{number}"')
-    )
+    write_output(path, document("Quiz: which network is it?", f"{head}{''.join(parts)}</div>").encode(), "The page")
 
 
 def _of_drawing(drawing: Drawing, draw: np.random.Generator) -> Question:

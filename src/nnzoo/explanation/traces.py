@@ -1,6 +1,7 @@
 """A trace: the steps of one computation in their order, for the terminal, for a page, and as plain data."""
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 import nnzoo
 from nnzoo.explanation.traces_html import page, sections
-from nnzoo.files import Pathish, atomic_write
+from nnzoo.files import Pathish, write_output
 from nnzoo.trace import Step, Working, cell_name, shape, written
 
 SHOWN, SHOWN_LINES, WIDTH = 12, 16, 100
@@ -56,26 +57,34 @@ class Trace:
         predict : bool, default False
             Ask for the reader's answer before each result.
         """
-        atomic_write(path, page(self.title, self.words, self.steps, predict=predict).encode())
+        write_output(path, page(self.title, self.words, self.steps, predict=predict).encode(), "The page")
 
     def _repr_html_(self) -> str:
         return sections(self.title, self.words, self.steps)
 
     def __str__(self) -> str:
-        return "\n".join([self.title, self.words, *(f"\n{step_text(n, step)}" for n, step in enumerate(self.steps, 1))])
+        return "\n".join(
+            [
+                self.title,
+                textwrap.fill(self.words, WIDTH),
+                *(f"\n{step_text(n, step)}" for n, step in enumerate(self.steps, 1)),
+            ]
+        )
 
 
 def step_text(number: int, step: Step, *, solved: bool = True) -> str:
     """Return a step as lines for the terminal; unsolved without what it comes to."""
-    lines = [f"{number}. {step.title}", f"   {step.words}", f"   {step.formula}"]
-    lines += [f"   {step.shapes}"]
+    words = textwrap.wrap(step.words, WIDTH)
+    lines = [f"{number}. {step.title}", *(f"   {line}" for line in (*words, step.formula, step.shapes))]
     if not solved:
         lines += [f"   {name} = {values_text(array)}" for name, array in step.operands.items()]
         return "\n".join(lines)
     lines += [f"   {line}" for line in step.numbers.split("\n")]
     if step.working is not None and len(step.working.rows) <= SHOWN_LINES:
         lines += [f"     {line}" for line in table_text(step.working)]
-    return "\n".join([*lines, f"   {step.name} = {values_text(step.result, step.labels)}"])
+    if step.view != "curve":
+        lines.append(f"   {step.name} = {values_text(step.result, step.labels)}")
+    return "\n".join(lines)
 
 
 def values_text(array: np.ndarray, labels: tuple[str, ...] = ()) -> str:

@@ -23,7 +23,7 @@ OWN_STYLE = """
 .nnzoo section{border-top:1px solid color-mix(in srgb,currentColor 25%,transparent);padding:.2rem 0 1rem;
 margin-top:1.2rem;scroll-margin-top:1rem}
 .nnzoo section:focus{outline:3px solid #0072b2;outline-offset:.4rem}
-.nnzoo .f,.nnzoo .n{font-family:ui-monospace,monospace;font-size:.92rem;padding:.4rem .6rem;overflow-x:auto;
+.nnzoo .f,.nnzoo .worked{font-family:ui-monospace,monospace;font-size:.92rem;padding:.4rem .6rem;overflow-x:auto;
 background:color-mix(in srgb,currentColor 7%,transparent)}
 .nnzoo .shapes{font-size:.85rem}
 .nnzoo figure{margin:.8rem 0}
@@ -67,7 +67,7 @@ def sections(title: str, words: str, steps: Sequence[Step], *, predict: bool = F
 
 
 def _section(number: int, step: Step, budget: list[int], *, predict: bool) -> str:
-    numbers = "".join(f'<p class="n">{escape(line)}</p>' for line in step.numbers.split("\n"))
+    numbers = "".join(f'<p class="worked">{escape(line)}</p>' for line in step.numbers.split("\n"))
     result = f"{numbers}{_figure(step.name, step.result, step, budget)}"
     asks = predict and bool(step.operands)
     if asks:

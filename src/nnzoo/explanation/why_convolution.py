@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnzoo.errors import DataError
-from nnzoo.files import Pathish, atomic_write
+from nnzoo.files import Pathish, write_output
 from nnzoo.networks.deep_convolutional import DeepConvolutionalNetwork
 from nnzoo.networks.deep_feed_forward import DeepFeedForward
 from nnzoo.pictures.canvas import BLUE, ORANGE, add_legend, drawing, new_figure, svg
@@ -124,7 +124,7 @@ class Study:
 
     def to_html(self, path: Pathish) -> None:
         """Write the study as one page without any link."""
-        atomic_write(path, document("Why convolution suits images", _fragment(self)).encode())
+        write_output(path, document("Why convolution suits images", _fragment(self)).encode(), "The page")
 
     def __str__(self) -> str:
         lines = [f"Why convolution suits images: {self.source}", self.about()]
@@ -319,6 +319,8 @@ def _picture(study: Study, question: str, column: str) -> str:
                     axes.plot([result.setting], [result.accuracy], ".", color=colour, markersize=3)
         if x[0] and x[-1] > 10 * x[0]:
             axes.set_xscale("log")
+        else:
+            axes.set_xticks(x)
         axes.set_xlabel(column)
         axes.set_ylabel("accuracy on the test images")
         add_legend(axes)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nnzoo.chart import CHART, CREDIT, KINDS, Drawing
+from nnzoo.pictures.canvas import label
 from nnzoo.pictures.cells import draw_cell
 from nnzoo.pictures.scene import Area, Circle, Line, Mark, Scene, Text
 
-SLIDE = 1280.0, 720.0
+SLIDE, MARGIN = (1280.0, 720.0), 150.0
 MOST_CELLS, MOST_COLUMNS = 8, 12
 POOL_LINKS = (
     (0, 4), (0, 3), (1, 3), (1, 5), (2, 4), (2, 5), (3, 7), (4, 6), (4, 8), (5, 7), (5, 8), (6, 10), (7, 9), (7, 11),
@@ -36,6 +37,8 @@ class DrawnLayer:
     link : "f", "1" or "l"
         How the layer before leads into it.
     loops : bool
+    labels : tuple of str
+        Names of the cells, written beside those of the first and the last layer where all are drawn.
     """
 
     letter: str
@@ -45,6 +48,7 @@ class DrawnLayer:
     n_weights: int = 0
     link: str = "f"
     loops: bool = False
+    labels: tuple[str, ...] = ()
 
 
 def draw_layers(layers: Sequence[DrawnLayer], title: str, note: str = "") -> Scene:
@@ -52,11 +56,11 @@ def draw_layers(layers: Sequence[DrawnLayer], title: str, note: str = "") -> Sce
     width, height = SLIDE
     shown = _abridged(layers)
     r = min(21.0, 0.28 * (width - 120) / max(len(shown), 4))
-    gap = (width - 200) / max(len(shown) - 1, 1)
+    gap = (width - 2 * MARGIN) / max(len(shown) - 1, 1)
     marks: list[Mark] = []
     columns: list[list[tuple[float, float]]] = []
     for n, layer in enumerate(shown):
-        x = width / 2 if len(shown) == 1 else 100 + n * gap
+        x = width / 2 if len(shown) == 1 else MARGIN + n * gap
         columns.append(list(_column(layer, x, height / 2 + 4, r)) if layer else [])
     for (before, after), layer in zip(pairwise(columns), shown[1:], strict=True):
         if before and after and layer:
@@ -66,7 +70,8 @@ def draw_layers(layers: Sequence[DrawnLayer], title: str, note: str = "") -> Sce
             marks += _layer_marks(layer, column, r, min(gap, 300.0))
     for n, layer in enumerate(shown):
         if layer is None:
-            marks.append(Text(100 + n * gap, height / 2 - 4, "…", 28))
+            marks.append(Text(MARGIN + n * gap, height / 2 - 4, "…", 28))
+    marks += [*_names(layers[0], columns[0], -r, "end"), *_names(layers[-1], columns[-1], r, "start")]
     total = sum(layer.n_weights for layer in layers)
     letters = list(dict.fromkeys(layer.letter for layer in layers))
     marks += [
@@ -83,9 +88,9 @@ def draw_layers(layers: Sequence[DrawnLayer], title: str, note: str = "") -> Sce
 
 def draw_one(drawing: Drawing) -> Scene:
     """Return one network of the chart with its legend."""
-    width, height = 640.0, 480.0
+    width, height = 640.0, 400.0
     marks = [
-        *_drawing_marks(drawing, 40, 70, width - 80, 290),
+        *_drawing_marks(drawing, 40, 60, width - 80, 232),
         Text(width / 2, 42, f"{drawing.name} ({drawing.abbreviation})", 22, bold=True),
         *_wrapped(drawing.differs, width / 2, height - 86, 13, 88),
         *_legend(list(dict.fromkeys(drawing.cells)), 30, height - 24, width - 60),
@@ -96,9 +101,9 @@ def draw_one(drawing: Drawing) -> Scene:
 
 def draw_unlabelled(drawing: Drawing) -> Scene:
     """Return one network of the chart without its name."""
-    width, height = 640.0, 400.0
+    width, height = 640.0, 300.0
     marks = [
-        *_drawing_marks(drawing, 40, 30, width - 80, 300),
+        *_drawing_marks(drawing, 40, 16, width - 80, 226),
         *_legend(list(dict.fromkeys(drawing.cells)), 30, height - 24, width - 60),
     ]
     return Scene(width, height, "Which network is it?", "A drawing without its name.", tuple(marks))
@@ -118,6 +123,7 @@ def draw_chart(links: str = "networks/", standing: Sequence[str] = ()) -> Scene:
     width, top = POSTER_COLUMNS * TILE[0] + 60, 210.0
     height = top + n_rows * TILE[1] + 70
     about = f"All {len(CHART)} networks of the charts of 2016 and 2019. Shape and mark of a cell tell its kind."
+    about += " What 2016 calls Different Memory is Gated Memory in 2019."
     marks: list[Mark] = [
         Text(30, 62, "The chart of neural networks", 38, "start", bold=True),
         Text(30, 96, about, 17, "start", colour="soft"),
@@ -129,8 +135,8 @@ def draw_chart(links: str = "networks/", standing: Sequence[str] = ()) -> Scene:
         year = "" if len(drawing.years) > 1 else f"only {max(drawing.years)}"
         marks.append(Text(x + 6, y + 20, drawing.abbreviation, 19, "start", bold=True))
         name = f"{drawing.name}{f' · {year}' if year else ''}"
-        marks.append(Text(x + 16 + 15 * len(drawing.abbreviation), y + 20, name, min(12, 400 / len(name)), "start"))
-        marks += _wrapped(drawing.differs, x + 6, y + TILE[1] - 42, 10, 58, "start")
+        marks += _wrapped(name, x + 16 + 15 * len(drawing.abbreviation), y + 20, 12, 34, "start")
+        marks += _wrapped(drawing.differs, x + 6, y + TILE[1] - 42, 10.5, 50, "start")
         if drawing.abbreviation in standing:
             page = f"{links}{drawing.name.lower().replace(' ', '-')}.html"
             marks.append(Area(x, y, TILE[0] - 10, TILE[1] - 10, page, drawing.name))
@@ -177,6 +183,12 @@ def _layer_marks(layer: DrawnLayer, column: list[tuple[float, float]], r: float,
         yield Text(x, 602 + 2 * (size + 5), f"{layer.n_weights:,} weights", size - 1, colour="soft")
 
 
+def _names(layer: DrawnLayer, column: Sequence[tuple[float, float]], shift: float, anchor: str) -> Iterator[Mark]:
+    if len(layer.labels) == len(column) == layer.n_cells:
+        for name, (x, y) in zip(layer.labels, column, strict=True):
+            yield Text(x + 1.5 * shift, y + 4, label(name), 12, anchor)
+
+
 def _drawing_marks(drawing: Drawing, left: float, top: float, width: float, height: float) -> Iterator[Mark]:
     """Yield a drawing of the chart fitted into a rectangle."""
     places, links, loops = lay_out(drawing)
@@ -211,19 +223,15 @@ def lay_out(drawing: Drawing) -> tuple[list[tuple[float, float]], list[tuple[int
         x += (len(column) / 3 + 0.4 if block else 1.0) + (drawing.form != "columns") * 0.3
     places += [(x, y) for _, x, y in drawing.more]
     links = list(_all_links(drawing, starts, places)) + list(drawing.ties)
-    loops = [
-        k for k, letter in enumerate(drawing.cells) if letter in "RYG" and drawing.loops and k < _n_looped(drawing)
-    ]
+    loops = [k for k, letter in enumerate(drawing.cells) if letter in _looped(drawing)]
     return places, links, loops
 
 
-def _n_looped(drawing: Drawing) -> int:
-    """Return up to which cell loops are drawn: the memory beside a controller has none."""
-    return (
-        len(drawing.cells)
-        if not any(letter == "Y" for letter, _, _ in drawing.more)
-        else sum(map(len, drawing.columns))
-    )
+def _looped(drawing: Drawing) -> str:
+    """Return the kinds of cells that are joined to themselves: recurrent ones, or where there are none the memories."""
+    if not drawing.loops:
+        return ""
+    return "R" if "R" in drawing.cells else "YG"
 
 
 def _block(n: int, x: float) -> list[tuple[float, float]]:

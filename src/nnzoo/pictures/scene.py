@@ -6,11 +6,12 @@ from the page that shows it.
 
 import io
 import os
+import zlib
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from nnzoo.errors import UsageError, nearest
+from nnzoo.pictures.tiles import words as escape
 
 LIGHT = {
     "paper": "#ffffff",
@@ -142,20 +143,22 @@ def to_svg(scene: Scene, theme: str = "auto") -> str:
     if theme == "auto":
         style += f"@media (prefers-color-scheme:dark){{{_style(DARK)}}}"
     body = "\n".join(_svg_mark(mark) for mark in scene.marks)
+    own = f"{zlib.crc32(body.encode()):08x}"
+    role = "group" if any(isinstance(mark, Area) for mark in scene.marks) else "img"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {scene.width:g} {scene.height:g}" '
-        f'width="{scene.width:g}" height="{scene.height:g}" role="img" aria-labelledby="title words">\n'
-        f'<title id="title">{escape(scene.title)}</title>\n<desc id="words">{escape(scene.words)}</desc>\n'
-        f"<style>text{{font-family:system-ui,sans-serif}}.edge{{stroke-width:1.2}}{style}</style>\n"
-        f'<rect class="paper" width="100%" height="100%"/>\n{body}\n</svg>\n'
+        f'width="{scene.width:g}" height="{scene.height:g}" role="{role}" aria-labelledby="t{own} w{own}">\n'
+        f'<title id="t{own}">{escape(scene.title)}</title>\n<desc id="w{own}">{escape(scene.words)}</desc>\n'
+        f"<style>.c-text{{font-family:system-ui,sans-serif}}.c-edge{{stroke-width:1.2}}{style}</style>\n"
+        f'<rect class="c-paper" width="100%" height="100%"/>\n{body}\n</svg>\n'
     )
 
 
 def _style(colours: dict[str, str]) -> str:
     fills = "".join(
-        f".{name}{{fill:{colour}}}.s-{name}{{stroke:{colour};fill:none}}" for name, colour in colours.items()
+        f".c-{name}{{fill:{colour}}}.s-{name}{{stroke:{colour};fill:none}}" for name, colour in colours.items()
     )
-    return f"{fills}.edge{{stroke:{colours['ink']}}}"
+    return f"{fills}.c-edge{{stroke:{colours['ink']}}}"
 
 
 def _svg_mark(mark: Mark) -> str:
@@ -163,14 +166,14 @@ def _svg_mark(mark: Mark) -> str:
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.points)
         return f'<polyline class="s-{mark.colour}" points="{points}" stroke-width="{mark.width:g}"/>'
     if isinstance(mark, Circle):
-        return f'<circle class="edge {mark.colour}" cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="{mark.r:.1f}"/>'
+        return f'<circle class="c-edge c-{mark.colour}" cx="{mark.x:.1f}" cy="{mark.y:.1f}" r="{mark.r:.1f}"/>'
     if isinstance(mark, Polygon):
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.points)
-        return f'<polygon class="edge {mark.colour}" points="{points}"/>'
+        return f'<polygon class="c-edge c-{mark.colour}" points="{points}"/>'
     if isinstance(mark, Text):
         weight = ' font-weight="700"' if mark.bold else ""
         return (
-            f'<text class="{mark.colour}" x="{mark.x:.1f}" y="{mark.y:.1f}" font-size="{mark.size:g}" '
+            f'<text class="c-text c-{mark.colour}" x="{mark.x:.1f}" y="{mark.y:.1f}" font-size="{mark.size:g}" '
             f'text-anchor="{mark.anchor}"{weight}>{escape(mark.text)}</text>'
         )
     return (
