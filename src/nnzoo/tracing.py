@@ -169,7 +169,7 @@ def _own_code(before: Any, given: Tensor, names: Names) -> Step:
 def linear(module: Any, x: np.ndarray, z: np.ndarray, names: Names, **more: Any) -> Step:
     """Return the step of a ``torch.nn.Linear``, which stores W as (n_out, n_in)."""
     bias = None if module.bias is None else _numbers(module.bias)
-    inputs = names.labels
+    inputs = names.labels if len(names.labels) == len(x) else ()
     return opsteps.dense(x, _numbers(module.weight), bias, z, names.next("z", new_layer=True), inputs=inputs, **more)
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import nnzoo
 from nnzoo.catalog import CATALOG
@@ -58,8 +59,8 @@ def pooling(step):
     (x,) = step.operands.values()
     if "window" in step.operands:
         return step.result[step.cell], x.max()
-    k, height, width = x.shape
-    return step.result, x.reshape(k, height // 2, 2, width // 2, 2).max(axis=(2, 4))
+    k, height, width = len(x), x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
+    return step.result, x[:, :height, :width].reshape(k, height // 2, 2, width // 2, 2).max(axis=(2, 4))
 
 
 def batch_norm(step):
@@ -76,6 +77,8 @@ def mean_over_places(step):
 def scaled(step):
     x, mean, deviation = step.operands.values()
     unit = 255 if "/ 255" in step.formula else 1
+    if x.ndim == 3:
+        mean, deviation = mean[:, None, None], deviation[:, None, None]
     return step.result, (x / unit - mean) / deviation
 
 
@@ -105,7 +108,8 @@ def gated_state(step):
 
 def last_of_steps(step):
     (h,) = step.operands.values()
-    return step.result, h[-1]
+    half = h.shape[1] // 2
+    return step.result, np.concatenate([h[-1, :half], h[0, half:]]) if "←" in step.formula else h[-1]
 
 
 def softmax(step):
@@ -219,3 +223,126 @@ def test_a_row_by_its_name(samples):
         nnzoo.explain(model, source, row=1, id="m07")
     with pytest.raises(nnzoo.DataError, match="needs a row 61; the source has 60 rows"):
         nnzoo.explain(model, source, row=61)
+
+
+# Estimators with every setting that changes the arithmetic; the last scores are those of decision_function or predict.
+
+
+def signals(n=24):
+    draw = np.random.default_rng(1)
+    X = draw.normal(size=(n, 6, 2))
+    return X, (X[:, :, 0].sum(axis=1) > 0).astype(int)
+
+
+def pictures(n=24):
+    draw = np.random.default_rng(1)
+    return (draw.random((n, 9, 7, 3)) * 255).astype(np.uint8), np.arange(n) % 3
+
+
+def columns(n=40):
+    draw = np.random.default_rng(1)
+    X = draw.normal(size=(n, 4))
+    X[:, 2] = draw.integers(0, 5, n)
+    return X, np.arange(n) % 3
+
+
+VARIANTS = {
+    "lstm-peepholes": (lambda: nnzoo.LSTM(n_hidden=4, peepholes=True), signals),
+    "lstm-normal": (lambda: nnzoo.LSTM(n_hidden=4, normalization="layer"), signals),
+    "lstm-1997": (lambda: nnzoo.LSTM(n_hidden=4, forget_gate=False), signals),
+    "lstm-both-ways": (lambda: nnzoo.LSTM(n_hidden=3, n_layers=2, bidirectional=True), signals),
+    "gru-paper": (lambda: nnzoo.GRU(n_hidden=4, reset_after=False), signals),
+    "gru-mean": (lambda: nnzoo.GRU(n_hidden=4, pooling="mean"), signals),
+    "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),
+    "dcn-valid": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3, 4), padding="valid", kernel_size=2, pool="average"), pictures),
+    "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
+    "dcn-circular": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="circular", hidden_layer_sizes=(5,)), pictures),
+    "dcn-same-even": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), kernel_size=4, activation="tanh"), pictures),
+    "dff-pictures": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(5,), kind="image", activation="elu"), pictures),
+    "dff-layer-norm": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(6, 5), normalization="layer", activation="gelu"), columns),
+    "ff-batch-norm": (lambda: nnzoo.FeedForward(n_hidden=6, normalization="batch", activation="leaky_relu"), columns),
+    "ff-codes": (lambda: nnzoo.FeedForward(n_hidden=6, categorical_features=[2], activation="sigmoid"), columns),
+    "softmax-regression": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=()), columns),
+    "perceptron-own-body": (
+        lambda: nnzoo.OwnBody(torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Softplus(), torch.nn.Linear(5, 2))), columns
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_setting_is_traced_to_the_scores_of_the_network(name):
+    make, data = VARIANTS[name]
+    X, y = data()
+    network = make().set_params(n_epochs=2, random_state=0).fit(X, y)
+    steps = list(network.trace(X[3:4]))
+    scores = next(step for step in reversed(steps) if step.op == "dense")
+    np.testing.assert_allclose(scores.result, np.atleast_1d(network.decision_function(X[3:4])[0]), rtol=1e-5, atol=1e-6)
+    assert not [step.title for step in steps if step.op == "own code"]
+    for step in steps:
+        if step.op in AGAIN and not (step.op == "convolution" and name == "dcn-full-stride"):
+            if step.op.endswith("normalization") and step.result.ndim != 3:
+                continue
+            if step.op == "gate sigmoid" or step.op == "gate tanh":
+                shown, again = AGAIN[step.op](step)
+            elif name == "lstm-1997" and step.op == "memory":
+                i, g, before = step.operands.values()
+                shown, again = step.result, before + i * g
+            elif name == "lstm-normal" and step.op == "hidden state":
+                continue
+            else:
+                shown, again = AGAIN[step.op](step)
+            np.testing.assert_allclose(shown, again, rtol=2e-5, atol=2e-6, err_msg=step.title)
+
+
+def test_a_regression_a_forecast_and_a_text_are_traced_to_their_units(tmp_path):
+    for name, target, network in (
+        ("sunspots", None, "gru"),
+        ("genesis", None, "rnn"),
+        ("penguins", "body_mass_g", "ff"),
+    ):
+        data = nnzoo.load(name, target=target, on_bad_row="skip")
+        model = nnzoo.build(network, data, {"n_epochs": 1, "n_hidden": 4})
+        nnzoo.train(model, data, verbose=0)
+        rows = data if target is None else data.test.frame
+        trace = nnzoo.explain(model, rows, row=1)
+        assert trace.result.tolist() == [nnzoo.predict(model, rows)["prediction"][0]]
+        before = trace.steps[-2]
+        if before.op in ("unscaled", "unit"):
+            np.testing.assert_allclose(before.result.ravel()[0], trace.result[0], rtol=1e-5)
+        trace.to_html(tmp_path / "t.html")
+        assert (tmp_path / "t.html").stat().st_size < 10**6
+
+
+def test_changes_of_a_series_are_traced_back_to_its_level():
+    series = np.cumsum(np.random.default_rng(0).normal(1, 0.1, size=(3, 60, 1)), axis=1) + 1000
+    network = nnzoo.GRU(task="regression", output="next", differences=True, n_hidden=4, n_epochs=2, random_state=0).fit(
+        series
+    )
+    steps = list(network.trace(series[:1]))
+    assert steps[0].op == "differences"
+    assert steps[-1].op == "level"
+    np.testing.assert_allclose(steps[-1].result, network.predict(series[:1]).ravel(), rtol=1e-6)
+
+
+def test_code_between_the_layers_is_said_to_be_unknown():
+    class Squared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = torch.nn.Linear(4, 3), torch.nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.second(self.first(x) ** 2)
+
+    X, y = columns()
+    steps = list(nnzoo.OwnBody(Squared(), n_epochs=1).fit(X, y).trace(X[:1]))
+    assert [step.op for step in steps] == ["scaled", "dense", "own code", "dense", "dense", "softmax"]
+    np.testing.assert_allclose(steps[2].result, steps[1].result ** 2, rtol=1e-6)
+
+
+def test_several_labels_a_row_are_traced():
+    X, y = columns()
+    Y = np.stack([y == 0, y > 0, X[:, 0] > 0], axis=1).astype(int)
+    network = nnzoo.FeedForward(n_hidden=4, n_epochs=1, random_state=0).fit(X, Y)
+    last = list(network.trace(X[:1], (), ("a", "b", "c")))[-1]
+    assert last.op == "sigmoid"
+    np.testing.assert_allclose(last.result, network.predict_proba(X[:1])[0], rtol=1e-6)

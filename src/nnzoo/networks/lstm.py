@@ -100,7 +100,7 @@ class LSTMCell(nn.Module):
             own = self._formula(symbol, at)
             yield gate(at, symbol, squash, words, values[symbol], terms, operands, own)
         i, f, g, o = (float(values[symbol][k]) for symbol in "ifgo")
-        named = {at.name(symbol): values[symbol] for symbol in "ifgo"}
+        mixed = {at.name(symbol): values[symbol] for symbol in ("ifg" if self.forget_gate else "ig")}
         remember = f"{factor(f)}·{factor(float(before[k]))}" if self.forget_gate else factor(float(before[k]))
         f_name = f"{at.name('f')} ⊙ " if self.forget_gate else ""
         yield combined(
@@ -112,7 +112,7 @@ class LSTMCell(nn.Module):
             at.name("c"),
             c_now,
             "M(t) = remember(t) · M(t-1) + add(t) · M'(t): what is kept of the old memory, and what is written to it.",
-            **{name: value for name, value in named.items() if name != at.name("o")} | {c_before: before},
+            **mixed | {c_before: before},
         )
         shown = self.norm_c(c_now)
         inner = f"LN({at.name('c')})" if isinstance(self.norm_c, nn.LayerNorm) else at.name("c")

@@ -224,6 +224,7 @@ class RecurrentBody(nn.Module):
         """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector."""
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
+        names.labels = ()
         h = x.like(read).padded()
         turned = turning(x) if self.bidirectional else None
         symbol = names.last
