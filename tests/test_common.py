@@ -57,9 +57,19 @@ def name_of(check: object) -> str:
     return getattr(check, "func", check).__name__
 
 
+SLOW = pytest.mark.slow
+"""The quick run takes FeedForward, which shares nearly all of DeepFeedForward's code."""
+
+
 def all_checks() -> list:
     return [
-        pytest.param(name, estimator, check, id=f"{name}-{task}-{name_of(check)}")
+        pytest.param(
+            name,
+            estimator,
+            check,
+            id=f"{name}-{task}-{name_of(check)}",
+            marks=SLOW if name == "DeepFeedForward" else (),
+        )
         for (name, task), checks in CHECKS.items()
         for estimator, check in checks
     ]

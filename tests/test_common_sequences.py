@@ -16,6 +16,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from nnzoo import GRU, LSTM, RNN
 from nnzoo.errors import UsageError
 
+QUICK, SLOW = {("GRUTwin", "classification"): ()}, pytest.mark.slow
+"""The twin that the quick run takes; the others share most of its code."""
+
 N_CHECKS = {"classification": 66, "regression": 59}
 """How many checks run at the least, for each network."""
 QUICK = {"n_hidden": 16, "n_epochs": 40, "learning_rate": 0.02}
@@ -129,7 +132,7 @@ def name_of(check):
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
-        pytest.param(estimator, check, id=f"{name}-{task}-{name_of(check)}")
+        pytest.param(estimator, check, id=f"{name}-{task}-{name_of(check)}", marks=QUICK.get((name, task), SLOW))
         for (name, task), checks in CHECKS.items()
         for estimator, check in checks
     ],

@@ -8,6 +8,8 @@ import pytest
 import nnzoo
 from nnzoo.explanation import why_convolution as why
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):

@@ -179,6 +179,7 @@ def test_a_step_weighs_the_same_in_long_and_short_rows():
     assert net.history_["train_loss"][0] == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ALL)
 def test_a_sine_is_forecast(network):
     series = np.sin(np.arange(300) / 4)[None, :, None] * 50 + 7
