@@ -113,7 +113,7 @@ def dense(
         f"Each unit adds all {counted(len(x), 'input')}, each times a weight, and its bias: {counted(len(z), 'sum')}.",
         operands,
         cell,
-        Working(("from", "value", "weight", "value·weight"), tuple(rows)),
+        Working(("from", "value", "weight", "weight·value"), tuple(rows)),
         tuple(labels),
     )
 
@@ -221,7 +221,7 @@ def convolution(
     rows += [("bias", "", rest[0], rest[0])] if rest else []
     number = "".join(c for c in names[1] if c.isdigit())
     inputs = {names[0]: x} if x.size <= MAX_SHOWN else {"window": window}
-    operands = inputs | shown_rows(f"w{number}", kernels, k) | ({} if bias is None else {f"b{number}": bias})
+    operands = inputs | {cell_name(f"w{number}", (k,)): kernels[k]} | ({} if bias is None else {f"b{number}": bias})
     across = " x ".join(map(str, size))
     padded = f", zeros around: {pad[0]} before and {pad[1]} after each axis" if any(pad) else ""
     step = f", {stride} places at a time" if stride > 1 else ""
@@ -236,7 +236,7 @@ def convolution(
         f"and add{padded}{step}; the filter is not flipped.",
         operands,
         cell,
-        Working(("from", "value", "weight", "value·weight"), tuple(rows)),
+        Working(("from", "value", "weight", "weight·value"), tuple(rows)),
     )
 
 

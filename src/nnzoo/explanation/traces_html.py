@@ -74,7 +74,7 @@ def _section(number: int, step: Step, budget: list[int], *, predict: bool) -> st
         which = escape(cell_name(step.name, step.cell)) if step.cell else escape(step.name)
         question = f"Your answer first: what is {which}? Then open."
         result = f"<details><summary>{question}</summary>{result}{_working(step)}</details>"
-    operands = "".join(_operand(name, array, budget) for name, array in step.operands.items())
+    operands = "".join(_operand(name, array, step, budget) for name, array in step.operands.items())
     inputs = f"<details{' open' * asks}><summary>What goes in</summary>{operands}</details>" if operands else ""
     return (
         f'<section id="step-{number}" tabindex="-1"><h2>{number}. {escape(step.title)}</h2>'
@@ -112,8 +112,11 @@ def _text(cell: object) -> str:
     return written(cell) if isinstance(cell, float) else escape(str(cell))
 
 
-def _operand(name: str, array: np.ndarray, budget: list[int]) -> str:
-    plain = Step("", "", "", "", name, array, "")
+def _operand(name: str, array: np.ndarray, step: Step, budget: list[int]) -> str:
+    """Return what goes in, of maps that one first which the worked cell came from."""
+    labels = step.labels if array.ndim and array.shape[-1] == len(step.labels) else ()
+    cell = step.cell[:1] if array.ndim > 2 and len(array) == len(step.result) else ()
+    plain = Step("", "", "", "", name, array, "", cell=cell, labels=labels)
     return f"<h3>{escape(name)} {escape(shape(array))}</h3>{_figure(name, array, plain, budget)}"
 
 
@@ -138,14 +141,20 @@ def _sentence(name: str, array: np.ndarray, step: Step) -> str:
     if array.size > FEW or array.ndim > 1:
         colours = "lighter is more" if step.view in PICTURES else "blue below zero, orange above, pale near it"
         what += f" ({colours})"
-    at = f"; {escape(cell_name(name, step.cell))} is worked out above" if step.cell and array.size > 1 else ""
+    at = (
+        f"; {escape(cell_name(name, step.cell))} is worked out above"
+        if step.op and step.cell and array.size > 1
+        else ""
+    )
     return f"{what}{at}."
 
 
 def _bars(values: np.ndarray, step: Step) -> str:
     flat = np.atleast_1d(values).ravel()
     top = float(np.abs(flat).max()) or 1.0
-    names = step.labels if len(step.labels) == len(flat) else [cell_name(step.name, (k,)) for k in range(len(flat))]
+    names = [cell_name(step.name, (k,)) for k in range(len(flat))]
+    if len(step.labels) == len(flat):
+        names = [f"{name} {label}" for name, label in zip(names, step.labels, strict=True)]
     rows = "".join(
         f'<tr><th>{escape(str(label))}</th><td class="n">{written(value)}</td><td>'
         f'<span class="bar{" minus" * (value < 0)}" style="width:{6 * abs(value) / top:.2f}rem"></span></td></tr>'

@@ -113,7 +113,7 @@ def gate(
         words.partition(": ")[2].capitalize(),
         operands,
         (at.unit,),
-        Working(("from", "value", "weight", "value·weight"), (*rows, ("sum", "", "", total))),
+        Working(("from", "value", "weight", "weight·value"), (*rows, ("sum", "", "", total))),
     )
 
 
