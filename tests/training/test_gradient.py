@@ -9,6 +9,7 @@ from torch import nn
 
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.threads import LEAST_NORMALIZED_ROWS
 from nnzoo.errors import ResourceError
 from nnzoo.heads import HEADS
 from nnzoo.training.gradient import AVERAGE_DECAY, GradientSettings, GradientTrainer, rate_factor
@@ -324,8 +325,8 @@ def test_optimiser_follows_the_schedule():
     one = trainer(schedule="cosine", n_steps=10)
     rates = []
     for _ in range(11):
-        rates.append(one.optimizer.param_groups[0]["lr"])
         take_step(one, batch())
+        rates.append(one.optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([0.1 * (1 + math.cos(math.pi * step / 10)) / 2 for step in range(11)])
 
 
@@ -335,3 +336,69 @@ def test_frozen_parameters_stay():
     before = net[0].weight.clone()
     take_step(trainer(net, weight_decay=0.5), batch())
     assert torch.equal(net[0].weight, before)
+
+
+def images(n_rows: int) -> Batch:
+    random = torch.Generator().manual_seed(5)
+    X = torch.randn(n_rows, 2, 8, 8, dtype=torch.float64, generator=random).to(memory_format=torch.channels_last)
+    return Batch(X, torch.randint(3, (n_rows,), generator=random), torch.rand(n_rows, generator=random).double())
+
+
+def filters(*, normalizes: bool = False) -> nn.Module:
+    torch.manual_seed(3)
+    norm = nn.BatchNorm2d(64) if normalizes else nn.Identity()
+    return nn.Sequential(nn.Conv2d(2, 64, 5, padding=2), norm, nn.ReLU(), nn.Flatten(), nn.Linear(4096, 3)).double()
+
+
+def of_threads(n_threads: int, *, normalizes: bool = False, rate: float = 0.01) -> GradientTrainer:
+    one = trainer(filters(normalizes=normalizes), kind="multiclass", learning_rate=rate)
+    one._n_threads = n_threads
+    return one
+
+
+def test_parts_on_several_threads_add_up_to_the_gradient_of_the_whole():
+    rows = images(51)
+    found = []
+    for n_threads in (1, 2, 3):
+        one = of_threads(n_threads)
+        loss = take_step(one, rows)
+        assert len(one._twins) == n_threads - 1
+        found.append((loss, gradient(one), weights(one)))
+    for loss, slope, moved in found[1:]:
+        assert loss == pytest.approx(found[0][0], rel=1e-12)
+        torch.testing.assert_close(slope, found[0][1], rtol=1e-10, atol=1e-14)
+        torch.testing.assert_close(moved, found[0][2], rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_lie_in_memory_as_their_parameters_do():
+    one = of_threads(1)
+    take_step(one, images(12))
+    assert all(p.grad.stride() == p.stride() for p in one.parameters)
+
+
+def test_parts_of_a_normalised_batch_share_their_running_means():
+    rows = images(2 * LEAST_NORMALIZED_ROWS)
+    whole, parts = of_threads(1, normalizes=True, rate=1e-9), of_threads(2, normalizes=True, rate=1e-9)
+    take_step(whole, rows)
+    take_step(parts, rows)
+    twin = parts._twins[0]
+    assert torch.equal(twin[1].running_mean, parts.network[1].running_mean)
+    assert int(parts.network[1].num_batches_tracked) == int(twin[1].num_batches_tracked) == 1
+    torch.testing.assert_close(parts.network[1].running_mean, whole.network[1].running_mean)
+    torch.testing.assert_close(parts.network[1].running_var, whole.network[1].running_var, rtol=1e-2, atol=0)
+
+
+def test_a_resumed_trainer_keeps_the_number_of_threads_that_the_run_began_with():
+    begun = of_threads(3)
+    take_step(begun, images(51))
+    resumed = of_threads(1)
+    resumed.load_state(*begun.state())
+    take_step(begun, images(51))
+    take_step(resumed, images(51))
+    assert torch.equal(weights(begun), weights(resumed))
+
+
+def test_networks_that_draw_from_the_global_generator_are_never_in_parts():
+    one = GradientTrainer(filters(), HEADS["multiclass"].row_loss, GradientSettings(), F64, in_parts=False)
+    take_step(one, images(64))
+    assert not one._twins

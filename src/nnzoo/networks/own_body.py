@@ -69,6 +69,7 @@ class OwnBody(Encoder, Network):
     """
 
     kinds = ("table", "image", "sequence")
+    in_parts: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
         **LEARNER_RANGES,
         **GRADIENT_RANGES,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, either
+from nnzoo.engine import draws
 from nnzoo.trace import Step, written
 from nnzoo.tracing import Names
 
@@ -101,7 +102,9 @@ class Dropout(nn.Module):
         if x.device.type != "cpu":
             return nn.functional.dropout(x, self.p)
         dropped = round(self.p * 2**16)
-        bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(
+            -(2**63), None, generator=draws.generator()
+        )
         keep = bits.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
         return x * keep.to(x.dtype).mul_(2**16 / (2**16 - dropped))
 
@@ -151,7 +154,8 @@ class TableInput(nn.Module):
             codes = x[:, column].long()
             codes = codes * (codes < int(embedding.num_embeddings))  # pyright: ignore[reportArgumentType]
             if self.training:
-                codes = codes * (torch.rand(codes.shape, device=codes.device) >= UNKNOWN_CODE_SHARE)
+                drawn = torch.rand(codes.shape, device=codes.device, generator=draws.generator())
+                codes = codes * (drawn >= UNKNOWN_CODE_SHARE)
             parts.append(embedding(codes))
         return torch.cat(parts, dim=1)
 

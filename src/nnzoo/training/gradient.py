@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.draws import drawing_from
+from nnzoo.engine.products import multiply_adds
+from nnzoo.engine.threads import LEAST_ROWS, at_once, count_parts, split_evenly
 from nnzoo.errors import ResourceError
 from nnzoo.training.loop import NotFinite
 from nnzoo.training.state import flatten_state, restore_state
@@ -22,6 +26,8 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 AVERAGE_DECAY = 0.99
 MEASURE_ROWS = 4096
 MEASURE_STEPS = 2**18
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+Gradients = Sequence[Tensor | None]
 ADAM_EPSILON = 1e-6
 """Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a
 row of weight 2 would no longer equal the row twice."""
@@ -48,9 +54,10 @@ class GradientSettings:
 class GradientTrainer:
     """Minimise the mean of ``row_loss(network(inputs), target)`` by one of torch's optimisers.
 
-    A step that would use a loss or gradient that is not finite raises :class:`NotFinite` before any weight moves. When
-    the device has no memory for a batch, the batch is worked through in halves, quarters, ... whose gradients add up to
-    the gradient of the whole.
+    A step that would use a loss or gradient that is not finite raises :class:`NotFinite` before any weight moves. A
+    batch with enough to compute is worked through in parts on several threads; when the device has no memory for a
+    batch, in halves, quarters, ... one after the other. Either way the gradients of the parts add up to that of the
+    whole; only batch normalisation takes its means over the rows of a part.
 
     Parameters
     ----------
@@ -60,6 +67,8 @@ class GradientTrainer:
         (scores, target) to the loss of each row (n,).
     settings : GradientSettings
     arithmetic : Arithmetic
+    in_parts : bool
+        Whether threads may share out a batch: False for a module that draws from torch's global generator.
     """
 
     def __init__(
@@ -68,6 +77,8 @@ class GradientTrainer:
         row_loss: Callable[[Tensor, Any], Tensor],
         settings: GradientSettings,
         arithmetic: Arithmetic,
+        *,
+        in_parts: bool = True,
     ) -> None:
         self.network = network
         self.row_loss = row_loss
@@ -76,21 +87,23 @@ class GradientTrainer:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.average = deepcopy(network) if settings.average else None
         self.finished = False
+        self._normalizes = any(isinstance(module, BATCH_NORMS) for module in network.modules())
+        self._n_threads = torch.get_num_threads() if in_parts else 1
+        self._work: float | None = None
+        self._twins: list[nn.Module] = []
         self._micro_batch: int | None = None
         self._rate_factor = 1.0
+        self._n_moves = 0
         self._start()
 
     def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
         """Move the weights once; returns the loss of the batch before the move."""
-        self.network.train()
-        if isinstance(self.optimizer, torch.optim.LBFGS):
-            loss = self._line_search(batch, self.optimizer)
-        else:
-            loss = self._backward(batch)
-            self._check_and_clip(loss)
-            self.optimizer.step()
-        if self.settings.schedule != "constant" or self.settings.warmup:
-            self.scheduler.step()
+        if not self.network.training:
+            self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._base_rate * rate_factor(self.settings, self._n_moves)
+        loss = self._move(batch, generator)
+        self._n_moves += 1
         if self.average is not None:
             self._update_average(self.average)
         return {"loss": loss}
@@ -116,7 +129,9 @@ class GradientTrainer:
                 "network": dict(self.network.state_dict()),
                 "average": None if self.average is None else dict(self.average.state_dict()),
                 "optimizer": self.optimizer.state_dict(),
-                "scheduler": _plain(self.scheduler.state_dict()),
+                "n_moves": self._n_moves,
+                "n_threads": self._n_threads,
+                "work": self._work,
                 "micro_batch": self._micro_batch,
                 "rate_factor": self._rate_factor,
                 "finished": self.finished,
@@ -130,10 +145,10 @@ class GradientTrainer:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self._micro_batch, self._rate_factor = state["micro_batch"], state["rate_factor"]
+        self._n_moves, self._n_threads, self._work = state["n_moves"], state["n_threads"], state["work"]
         self.finished = state["finished"]
         self._start()
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
 
     def restart(self, weights: dict[str, Tensor]) -> None:
         """Go back to good weights with a tenth of the learning rate and no memory of past gradients."""
@@ -141,19 +156,30 @@ class GradientTrainer:
         if self.average is not None:
             self.average.load_state_dict(weights)
         self._rate_factor /= 10
+        self._n_moves = 0
         self._start()
 
     def _start(self) -> None:
         rate = self.settings.learning_rate * self._rate_factor
         self.optimizer = make_optimizer(self.settings.optimizer, self.parameters, rate, self.settings.weight_decay)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, partial(rate_factor, self.settings))
+        self._base_rate = float(self.optimizer.param_groups[0]["lr"])
+        self._twins = []
 
-    def _backward(self, batch: Batch) -> float:
+    def _move(self, batch: Batch, generator: torch.Generator) -> float:
+        """Move the weights by the gradient of the batch; returns its loss."""
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            return self._line_search(batch, generator, self.optimizer)
+        loss = self._backward(batch, generator)
+        self._check_and_clip(loss)
+        self.optimizer.step()
+        return loss
+
+    def _backward(self, batch: Batch, generator: torch.Generator) -> float:
         """Leave the gradient of the batch in the parameters; returns its loss."""
         while True:
             size = self._micro_batch or len(batch)
             try:
-                return self._accumulate(batch, size)
+                return self._accumulate(batch, size, generator)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -169,20 +195,67 @@ class GradientTrainer:
                     stacklevel=2,
                 )
 
-    def _accumulate(self, batch: Batch, size: int) -> float:
-        self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        for start in range(0, len(batch), size):
-            part = batch if size >= len(batch) else batch.take(slice(start, start + size))
-            loss = self._loss(part, self.network) * (len(part) / len(batch))
-            loss.backward()
+    def _accumulate(self, batch: Batch, size: int, generator: torch.Generator) -> float:
+        if size >= len(batch):
+            found = self._in_parts(batch, generator)
+        else:
+            slices = [slice(start, start + size) for start in range(0, len(batch), size)]
+            found = (self._gradients(batch.take(rows), len(batch), self.network) for rows in slices)
+        total, whole = 0.0, list[Tensor | None]()
+        for loss, gradients in found:
             total += loss.item()
+            whole = [_sum(a, b) for a, b in zip(whole, gradients, strict=True)] if whole else list(gradients)
+        for parameter, gradient in zip(self.parameters, whole, strict=True):
+            parameter.grad = gradient
         return total
 
-    def _loss(self, batch: Batch, network: nn.Module) -> Tensor:
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16, enabled=self.arithmetic.autocast):
+    def _in_parts(self, batch: Batch, generator: torch.Generator) -> Iterable[tuple[Tensor, Gradients]]:
+        """Return loss and gradients of the parts of a batch, computed at the same time."""
+        n_threads = self._n_threads if batch.inputs.device.type == "cpu" else 1
+        n_parts = self._count_parts(batch, n_threads)
+        if n_parts == 1:
+            return [self._gradients(batch, len(batch), self.network)]
+        networks = self._twins_of(n_parts)
+        seeds = torch.randint(2**62, (n_parts,), generator=generator).tolist()
+        tasks = [
+            partial(self._gradients, batch.take(rows), len(batch), network, seed)
+            for rows, network, seed in zip(split_evenly(len(batch), n_parts), networks, seeds, strict=True)
+        ]
+        found = at_once(tasks, n_threads)
+        if self._normalizes:
+            _average_buffers(networks)
+        return found
+
+    def _count_parts(self, batch: Batch, n_threads: int) -> int:
+        if n_threads == 1 or len(batch) < 2 * LEAST_ROWS:
+            return 1
+        if self._work is None:
+            self._work = multiply_adds(self.network, batch.inputs[:1])
+        return count_parts(len(batch), self._work, n_threads, normalizes=self._normalizes)
+
+    def _gradients(
+        self, batch: Batch, n_rows: int, network: nn.Module, seed: int | None = None
+    ) -> tuple[Tensor, Gradients]:
+        """Return the share of a batch of ``n_rows`` in the loss, and in its gradient."""
+        with nullcontext() if seed is None else drawing_from(torch.Generator().manual_seed(seed)):
+            loss = self._loss(batch, network, alone=seed is None)
+        loss = loss if len(batch) == n_rows else loss * (len(batch) / n_rows)
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return loss.detach(), [_laid_out_as(p, g) for p, g in zip(self.parameters, gradients, strict=True)]
+
+    def _twins_of(self, n_parts: int) -> list[nn.Module]:
+        """Return the network, and modules with the same parameters and with buffers of their own."""
+        while len(self._twins) < n_parts - 1:
+            self._twins.append(deepcopy(self.network, {id(p): p for p in self.network.parameters()}))
+        return [self.network, *self._twins[: n_parts - 1]]
+
+    def _loss(self, batch: Batch, network: nn.Module, *, alone: bool = True) -> Tensor:
+        if not self.arithmetic.autocast:
+            return batch.mean(self.row_loss(network(batch.inputs), batch.target))
+        # Threads share the store of converted weights, so only one that computes alone may use it.
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, cache_enabled=alone):
             scores = network(batch.inputs)
-        return batch.mean(self.row_loss(scores.float() if self.arithmetic.autocast else scores, batch.target))
+        return batch.mean(self.row_loss(scores.float(), batch.target))
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
@@ -192,13 +265,13 @@ class GradientTrainer:
         if self.settings.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
 
-    def _line_search(self, batch: Batch, optimizer: torch.optim.LBFGS) -> float:
+    def _line_search(self, batch: Batch, generator: torch.Generator, optimizer: torch.optim.LBFGS) -> float:
         """Run one L-BFGS step; the penalty stands in the loss, because the line search must see what it descends."""
         before = [p.detach().clone() for p in self.parameters]
         decay = self.settings.weight_decay
 
         def closure() -> float:
-            loss = self._backward(batch)
+            loss = self._backward(batch, generator)
             if decay:
                 loss += 0.5 * decay * sum(float(p.detach().square().sum()) for p in self.parameters)
                 for p in self.parameters:
@@ -257,9 +330,28 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _plain(scheduler_state: dict[str, Any]) -> dict[str, Any]:
-    """Leave the schedule's function out of its state: it follows from the settings."""
-    return {name: value for name, value in scheduler_state.items() if name != "lr_lambdas"} | {"lr_lambdas": [None]}
+def _sum(whole: Tensor | None, part: Tensor | None) -> Tensor | None:
+    return part if whole is None else whole if part is None else whole.add_(part)
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """Return a gradient whose numbers lie in memory as the parameter's do, as fused optimisers take for granted."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def _average_buffers(networks: Sequence[nn.Module]) -> None:
+    """Give all networks the mean of their running statistics."""
+    kept = networks[0].state_dict().keys()
+    buffers = [[b for name, b in network.named_buffers() if name in kept] for network in networks]
+    for first, *others in zip(*buffers, strict=True):
+        if first.is_floating_point():
+            for other in others:
+                first.add_(other)
+            first.div_(len(networks))
+        for other in others:
+            other.copy_(first)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

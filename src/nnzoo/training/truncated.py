@@ -36,9 +36,9 @@ class TruncatedTrainer(GradientTrainer):
         super().__init__(network, row_loss, settings, arithmetic)
         self.n_steps = n_steps
 
-    def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+    def _move(self, batch: Batch, generator: torch.Generator) -> float:
         """Walk along the batch; returns the mean loss over what had a target."""
-        self.network.train()
+        del generator
         total, n_seen = 0.0, 0
         for loss, n_targets in self._walk(batch, self.network):
             self.optimizer.zero_grad(set_to_none=True)
@@ -46,11 +46,7 @@ class TruncatedTrainer(GradientTrainer):
             self._check_and_clip(loss.item())
             self.optimizer.step()
             total, n_seen = total + loss.item() * n_targets, n_seen + n_targets
-        if self.settings.schedule != "constant" or self.settings.warmup:
-            self.scheduler.step()
-        if self.average is not None:
-            self._update_average(self.average)
-        return {"loss": total / n_seen}
+        return total / n_seen
 
     def measure(self, batch: Batch) -> float:
         """Return the mean loss over what has a target, without learning."""

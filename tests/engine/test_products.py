@@ -1,0 +1,47 @@
+"""Multiply-adds of a row, against counts by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from nnzoo import GRU, LSTM, DeepConvolutionalNetwork, DeepFeedForward
+from nnzoo.engine.products import multiply_adds
+from nnzoo.engine.steps import Steps
+
+
+def sized(network, *shape):
+    X = torch.rand(20, *shape).numpy()
+    network.fit(X, [0, 1] * 10)
+    return network.network_, network.inputs_.blank(network.network_.head.weight.dtype, "cpu")
+
+
+def test_dense_layers_count_each_weight_once():
+    network, row = sized(DeepFeedForward(hidden_layer_sizes=(5, 3), n_epochs=1), 7)
+    assert multiply_adds(network, row) == 7 * 5 + 5 * 3 + 3
+
+
+def test_filters_count_once_for_each_place_of_their_map():
+    network, row = sized(DeepConvolutionalNetwork(n_filters=(4,), pool_size=1, n_epochs=1), 6, 5)
+    assert multiply_adds(network, row) == 6 * 5 * 4 * 9 + 4
+
+
+@pytest.mark.parametrize(
+    ("network", "gates"),
+    [
+        (LSTM(n_hidden=4, n_epochs=1), 4),
+        (LSTM(n_hidden=4, n_epochs=1, peepholes=True), 4),
+        (GRU(n_hidden=4, n_epochs=1), 3),
+        (GRU(n_hidden=4, n_epochs=1, reset_after=False), 3),
+    ],
+)
+def test_gates_count_once_for_each_step_fused_or_written_out(network, gates):
+    fitted, row = sized(network, 9, 3)
+    steps = Steps(row.values.expand(9, 3), torch.tensor([0]), torch.tensor([9]))
+    assert multiply_adds(fitted, steps) == 9 * gates * 4 * (3 + 4) + 4
+
+
+def test_lookups_are_no_products_and_the_mode_stays():
+    network = nn.Sequential(nn.Embedding(50, 4), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4, 2)).train()
+    assert multiply_adds(network, torch.tensor([[3]])) == 8
+    assert network.training
+    assert not network[3]._forward_hooks
