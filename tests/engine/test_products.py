@@ -26,18 +26,18 @@ def test_filters_count_once_for_each_place_of_their_map():
 
 
 @pytest.mark.parametrize(
-    ("network", "gates"),
+    ("network", "of_a_step"),
     [
-        (LSTM(n_hidden=4, n_epochs=1), 4),
-        (LSTM(n_hidden=4, n_epochs=1, peepholes=True), 4),
-        (GRU(n_hidden=4, n_epochs=1), 3),
-        (GRU(n_hidden=4, n_epochs=1, reset_after=False), 3),
+        (LSTM(n_hidden=4, n_epochs=1), 4 * 4 * (3 + 4)),
+        (LSTM(n_hidden=4, n_epochs=1, peepholes=True), 4 * 4 * (3 + 4) + 3 * 4),
+        (GRU(n_hidden=4, n_epochs=1), 3 * 4 * (3 + 4)),
+        (GRU(n_hidden=4, n_epochs=1, reset_after=False), 3 * 4 * (3 + 4)),
     ],
 )
-def test_gates_count_once_for_each_step_fused_or_written_out(network, gates):
+def test_gates_count_once_for_each_step_fused_or_written_out(network, of_a_step):
     fitted, row = sized(network, 9, 3)
     steps = Steps(row.values.expand(9, 3), torch.tensor([0]), torch.tensor([9]))
-    assert multiply_adds(fitted, steps) == 9 * gates * 4 * (3 + 4) + 4
+    assert multiply_adds(fitted, steps) == 9 * of_a_step + 4
 
 
 def test_lookups_are_no_products_and_the_mode_stays():

@@ -357,7 +357,7 @@ def of_threads(n_threads: int, *, normalizes: bool = False, rate: float = 0.01) 
 
 
 def test_parts_on_several_threads_add_up_to_the_gradient_of_the_whole():
-    rows = images(51)
+    rows = images(80)
     found = []
     for n_threads in (1, 2, 3):
         one = of_threads(n_threads)
@@ -390,11 +390,11 @@ def test_parts_of_a_normalised_batch_share_their_running_means():
 
 def test_a_resumed_trainer_keeps_the_number_of_threads_that_the_run_began_with():
     begun = of_threads(3)
-    take_step(begun, images(51))
+    take_step(begun, images(80))
     resumed = of_threads(1)
     resumed.load_state(*begun.state())
-    take_step(begun, images(51))
-    take_step(resumed, images(51))
+    take_step(begun, images(80))
+    take_step(resumed, images(80))
     assert torch.equal(weights(begun), weights(resumed))
 
 
