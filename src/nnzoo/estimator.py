@@ -158,8 +158,6 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
-    in_parts: ClassVar[bool] = True
-    """Whether threads may share out a batch: its random draws come from :mod:`nnzoo.engine.draws`."""
     own_counts: ClassVar[tuple[str, ...]] = ()
     """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
 
@@ -348,8 +346,7 @@ class Network(BaseEstimator):
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
         """Return the learning rule for so many rows and planned steps: gradient descent on the loss of the head."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
-        arithmetic = Arithmetic.named(self.arithmetic_)
-        return GradientTrainer(network, self.target_.head.row_loss, settings, arithmetic, in_parts=self.in_parts)
+        return GradientTrainer(network, self.target_.head.row_loss, settings, Arithmetic.named(self.arithmetic_))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")

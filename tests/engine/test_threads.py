@@ -5,23 +5,21 @@ import threading
 import pytest
 import torch
 
-from nnzoo.engine.threads import LEAST_NORMALIZED_ROWS, LEAST_ROWS, LEAST_WORK, at_once, count_parts, split_evenly
+from nnzoo.engine.threads import LEAST_ROWS, LEAST_WORK, at_once, count_parts, kernel_threads, split_evenly
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "work", "n_threads", "normalizes", "n_parts"),
+    ("n_rows", "work", "n_threads", "n_parts"),
     [
-        (10 * LEAST_ROWS, 1e9, 4, False, 4),
-        (3 * LEAST_ROWS, 1e9, 4, False, 3),
-        (10 * LEAST_ROWS, LEAST_WORK / (5 * LEAST_ROWS), 4, False, 2),
-        (10 * LEAST_ROWS, 1.0, 4, False, 1),
-        (2 * LEAST_NORMALIZED_ROWS - 1, 1e9, 4, True, 1),
-        (2 * LEAST_NORMALIZED_ROWS, 1e9, 4, True, 2),
-        (1, 1e9, 4, False, 1),
+        (10 * LEAST_ROWS, 1e9, 4, 4),
+        (3 * LEAST_ROWS, 1e9, 4, 3),
+        (10 * LEAST_ROWS, LEAST_WORK / (5 * LEAST_ROWS), 4, 2),
+        (10 * LEAST_ROWS, 1.0, 4, 1),
+        (1, 1e9, 4, 1),
     ],
 )
-def test_parts_are_bounded_by_threads_rows_and_work(n_rows, work, n_threads, normalizes, n_parts):
-    assert count_parts(n_rows, work, n_threads, normalizes=normalizes) == n_parts
+def test_parts_are_bounded_by_threads_rows_and_work(n_rows, work, n_threads, n_parts):
+    assert count_parts(n_rows, work, n_threads) == n_parts
 
 
 @pytest.mark.parametrize(("n_rows", "n_parts"), [(10, 3), (9, 3), (2, 2), (7, 1)])
@@ -61,3 +59,10 @@ def test_an_error_of_a_task_reaches_the_caller():
 
     with pytest.raises(MemoryError, match="no room"):
         at_once([fail, lambda: 1], 2)
+
+
+def test_kernel_threads_are_put_back():
+    before = torch.get_num_threads()
+    with kernel_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

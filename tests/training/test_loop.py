@@ -497,7 +497,7 @@ def test_C1_step_that_is_not_finite_restarts_from_the_best_weights_at_a_tenth_of
         outcome = run_loop(trainer, rows())
     best = run_loop(gradient_trainer(schedule="constant"), rows(), n_epochs=2)
     assert all(torch.equal(restarted[0][name], tensor) for name, tensor in best.weights.items())
-    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.001)
+    assert trainer.learning_rate == pytest.approx(0.001)
     assert (outcome.stopped, outcome.n_epochs) == ("epochs", N_EPOCHS)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nnzoo.engine.device import derive_seed
 from nnzoo.engine.steps import Steps
+from nnzoo.engine.threads import kernel_threads
 
 BLOCK_ROWS = 256
 """Rows of one forward block; borders follow the row number alone, so no chunking of a file changes a bit."""
@@ -106,4 +107,5 @@ def cut_batch(rows: Batch, order: Tensor | None, number: int, batch_size: int) -
         return rows
     end = len(rows) if number == n_batches - 1 else (number + 1) * batch_size
     place = slice(number * batch_size, end)
-    return rows.take(place if order is None else order[place].to(rows.inputs.device))
+    with kernel_threads(1):
+        return rows.take(place if order is None else order[place].to(rows.inputs.device))

@@ -1,4 +1,4 @@
-"""The matrix products of a network: how many multiply-adds a row takes."""
+"""The matrix products of a network: how many multiply-adds a row takes, and weights in the type of the products."""
 
 import math
 from typing import Any
@@ -52,3 +52,12 @@ def multiply_adds(network: nn.Module, row: Tensor | Steps) -> float:
             if parameter.ndim > 1 and not isinstance(module, nn.Embedding)
         )
     )
+
+
+def halve_products(network: nn.Module) -> None:
+    """Give the layers that are multiplied, in place, parameters of their own in bfloat16; the others stay."""
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, *CONVOLUTIONS, nn.RNNBase)):
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                half = nn.Parameter(parameter.detach().bfloat16(), requires_grad=parameter.requires_grad)
+                setattr(module, name, half)

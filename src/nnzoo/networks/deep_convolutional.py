@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnzoo.checks import Each, OneOf, Range, Whole, either
-from nnzoo.engine import draws
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.errors import ParameterError
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
@@ -123,12 +122,11 @@ class RandomShift(nn.Module):
         if not self.training:
             return x
         n, height, width, _ = x.shape
-        drawing: Any = {"device": x.device, "generator": draws.generator()}
-        down, right = torch.randint(-self.largest, self.largest + 1, (2, n, 1), **drawing)
+        down, right = torch.randint(-self.largest, self.largest + 1, (2, n, 1), device=x.device)
         rows = (torch.arange(height, device=x.device) + down).clamp(0, height - 1)
         columns = (torch.arange(width, device=x.device) + right).clamp(0, width - 1)
         if self.flips:
-            columns = torch.where(torch.rand(n, 1, **drawing) < 0.5, columns, width - 1 - columns)
+            columns = torch.where(torch.rand(n, 1, device=x.device) < 0.5, columns, width - 1 - columns)
         return x[torch.arange(n, device=x.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 

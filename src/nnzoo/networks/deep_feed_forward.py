@@ -12,15 +12,19 @@ Sibling: feed_forward.py (exactly one hidden layer).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from nnzoo.checks import Each, OneOf, Range, Real, Truth, Whole, either
+from nnzoo.engine.device import Arithmetic
 from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
+from nnzoo.networks.backpropagation import dense_trainer
 from nnzoo.networks.parts import DENSE_RANGES, OPTIONAL_INIT, TableInput, choose_init, dense_layer, layer_widths
+from nnzoo.training.gradient import GradientSettings
+from nnzoo.training.loop import Trainer
 
 
 class DeepFeedForwardBody(nn.Module):
@@ -56,6 +60,10 @@ class DeepFeedForwardBody(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activations of the last hidden layer."""
         return self.hidden(self.table(x))
+
+    def layers(self) -> list[Any]:
+        """Return the dense layers in their order."""
+        return list(self.hidden)
 
 
 class DeepFeedForward(Encoder, Network):
@@ -221,7 +229,7 @@ class DeepFeedForward(Encoder, Network):
             dropout=self.dropout,
         )
 
-    def gradient_settings(self) -> dict[str, object]:
+    def gradient_settings(self) -> dict[str, Any]:
         """Return how the weights move, with the two "auto" values decided."""
         convex = len(self.hidden_layer_sizes) == 0
         settings = super().gradient_settings()
@@ -230,3 +238,8 @@ class DeepFeedForward(Encoder, Network):
         if self.weight_decay == "auto":
             settings["weight_decay"] = 0.0 if convex else 1e-4
         return settings | {"warmup": self.warmup, "average": self.average}
+
+    def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+        """Return gradient descent, by the rule of backpropagation written out where the layers are plain."""
+        settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
+        return dense_trainer(network, self.target_.head, settings, Arithmetic.named(self.arithmetic_))

@@ -13,15 +13,19 @@ layer came with backpropagation. Siblings: deep_feed_forward.py (any number of h
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from nnzoo.checks import Range, Whole
+from nnzoo.engine.device import Arithmetic
 from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
+from nnzoo.networks.backpropagation import dense_trainer
 from nnzoo.networks.parts import DENSE_RANGES, TableInput, choose_init, dense_layer
+from nnzoo.training.gradient import GradientSettings
+from nnzoo.training.loop import Trainer
 
 
 class FeedForwardBody(nn.Module):
@@ -51,6 +55,10 @@ class FeedForwardBody(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activations of the hidden layer."""
         return self.hidden(self.table(x))
+
+    def layers(self) -> list[Any]:
+        """Return the dense layers in their order."""
+        return [self.hidden]
 
 
 class FeedForward(Encoder, Network):
@@ -193,3 +201,8 @@ class FeedForward(Encoder, Network):
             normalization=self.normalization,
             dropout=self.dropout,
         )
+
+    def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+        """Return gradient descent, by the rule of backpropagation written out where the layers are plain."""
+        settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
+        return dense_trainer(network, self.target_.head, settings, Arithmetic.named(self.arithmetic_))

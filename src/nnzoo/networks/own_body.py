@@ -69,7 +69,6 @@ class OwnBody(Encoder, Network):
     """
 
     kinds = ("table", "image", "sequence")
-    in_parts: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
         **LEARNER_RANGES,
         **GRADIENT_RANGES,

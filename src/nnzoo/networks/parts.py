@@ -60,10 +60,16 @@ def initialize(layer: nn.Linear | nn.Conv1d | nn.Conv2d, init: str) -> nn.Module
         nn.init.orthogonal_(layer.weight)
     else:
         variance = {"he": 2 / n_in, "glorot": 2 / (n_in + n_out), "lecun": 1 / n_in}[init]
-        nn.init.normal_(layer.weight, std=math.sqrt(variance))
+        draw_normal(layer.weight, std=math.sqrt(variance))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def draw_normal(weight: Tensor, *, std: float) -> None:
+    """Draw weights from N(0, std²); of a sketch without memory nothing, for which torch would load its compiler."""
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=std)
 
 
 def dense_layer(
@@ -142,7 +148,7 @@ class TableInput(nn.Module):
             [nn.Embedding(n_codes[column], embedding_width(n_codes[column])) for column in self.code_columns]
         )
         for embedding in self.embeddings:
-            nn.init.normal_(embedding.weight, std=0.1)  # pyright: ignore[reportArgumentType]
+            draw_normal(embedding.weight, std=0.1)  # pyright: ignore[reportArgumentType]
         self.n_out = len(self.plain_columns) + sum(embedding_width(n_codes[column]) for column in self.code_columns)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             return TruncatedTrainer(network, row_loss, settings, arithmetic, n_steps=self.bptt_steps)
         if self.output != "sequence":
             row_loss = LossOfSteps(row_loss, self.n_values_per_row_ / self.inputs_.n_scaled)
-        return GradientTrainer(network, row_loss, settings, arithmetic)
+        return GradientTrainer(network, row_loss, settings, arithmetic, in_parts=True)
 
     def predict(self: Any, X: Any, *, lengths: Any = None) -> Any:
         """Return the prediction of each sequence, of each step, or of what comes next.

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.draws import drawing_from
-from nnzoo.engine.products import multiply_adds
-from nnzoo.engine.threads import LEAST_ROWS, at_once, count_parts, split_evenly
+from nnzoo.engine.products import halve_products, multiply_adds
+from nnzoo.engine.threads import LEAST_ROWS, at_once, count_parts, kernel_threads, split_evenly
 from nnzoo.errors import ResourceError
 from nnzoo.training.loop import NotFinite
+from nnzoo.training.optimizers import FusedOptimizer
 from nnzoo.training.state import flatten_state, restore_state
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "lbfgs")
@@ -26,11 +27,7 @@ SCHEDULES = ("constant", "cosine", "one_cycle")
 AVERAGE_DECAY = 0.99
 MEASURE_ROWS = 4096
 MEASURE_STEPS = 2**18
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Gradients = Sequence[Tensor | None]
-ADAM_EPSILON = 1e-6
-"""Larger than torch's 1e-8: where the loss is all but zero, Adam would blow up the rounding of tiny gradients, and a
-row of weight 2 would no longer equal the row twice."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,8 @@ class GradientTrainer:
     """Minimise the mean of ``row_loss(network(inputs), target)`` by one of torch's optimisers.
 
     A step that would use a loss or gradient that is not finite raises :class:`NotFinite` before any weight moves. A
-    batch with enough to compute is worked through in parts on several threads; when the device has no memory for a
-    batch, in halves, quarters, ... one after the other. Either way the gradients of the parts add up to that of the
-    whole; only batch normalisation takes its means over the rows of a part.
+    batch may be worked through in parts: on several threads at once, or, when the device has no memory for it, in
+    halves, quarters, ... one after the other. The gradients of the parts add up to that of the whole.
 
     Parameters
     ----------
@@ -68,7 +64,8 @@ class GradientTrainer:
     settings : GradientSettings
     arithmetic : Arithmetic
     in_parts : bool
-        Whether threads may share out a batch: False for a module that draws from torch's global generator.
+        Whether threads may share out a batch. The network takes no means over its rows, and its random draws come from
+        :mod:`nnzoo.engine.draws`.
     """
 
     def __init__(
@@ -78,7 +75,7 @@ class GradientTrainer:
         settings: GradientSettings,
         arithmetic: Arithmetic,
         *,
-        in_parts: bool = True,
+        in_parts: bool = False,
     ) -> None:
         self.network = network
         self.row_loss = row_loss
@@ -87,10 +84,10 @@ class GradientTrainer:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.average = deepcopy(network) if settings.average else None
         self.finished = False
-        self._normalizes = any(isinstance(module, BATCH_NORMS) for module in network.modules())
+        self.in_parts = in_parts
         self._n_threads = torch.get_num_threads() if in_parts else 1
         self._work: float | None = None
-        self._twins: list[nn.Module] = []
+        self._copies: list[nn.Module] = []
         self._micro_batch: int | None = None
         self._rate_factor = 1.0
         self._n_moves = 0
@@ -100,9 +97,9 @@ class GradientTrainer:
         """Move the weights once; returns the loss of the batch before the move."""
         if not self.network.training:
             self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._base_rate * rate_factor(self.settings, self._n_moves)
-        loss = self._move(batch, generator)
+        n_parts = self._count_parts(batch)
+        with nullcontext() if n_parts == 1 else kernel_threads(1):
+            loss = self._move(batch, generator, n_parts)
         self._n_moves += 1
         if self.average is not None:
             self._update_average(self.average)
@@ -159,27 +156,36 @@ class GradientTrainer:
         self._n_moves = 0
         self._start()
 
-    def _start(self) -> None:
-        rate = self.settings.learning_rate * self._rate_factor
-        self.optimizer = make_optimizer(self.settings.optimizer, self.parameters, rate, self.settings.weight_decay)
-        self._base_rate = float(self.optimizer.param_groups[0]["lr"])
-        self._twins = []
+    @property
+    def learning_rate(self) -> float:
+        """Return the learning rate of the next move."""
+        return self.settings.learning_rate * self._rate_factor * rate_factor(self.settings, self._n_moves)
 
-    def _move(self, batch: Batch, generator: torch.Generator) -> float:
+    def _start(self) -> None:
+        self._copies = []
+        if self.settings.optimizer == "lbfgs":
+            self.optimizer = torch.optim.LBFGS(
+                self.parameters, max_iter=20, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+            )
+        else:
+            self.optimizer = FusedOptimizer(self.settings.optimizer, self.parameters, self.settings.weight_decay)
+
+    def _move(self, batch: Batch, generator: torch.Generator, n_parts: int) -> float:
         """Move the weights by the gradient of the batch; returns its loss."""
         if isinstance(self.optimizer, torch.optim.LBFGS):
-            return self._line_search(batch, generator, self.optimizer)
-        loss = self._backward(batch, generator)
+            self.optimizer.param_groups[0]["lr"] = rate_factor(self.settings, self._n_moves)
+            return self._line_search(partial(self._backward, batch, generator, n_parts), self.optimizer)
+        loss = self._backward(batch, generator, n_parts)
         self._check_and_clip(loss)
-        self.optimizer.step()
+        self.optimizer.step(self.learning_rate)
         return loss
 
-    def _backward(self, batch: Batch, generator: torch.Generator) -> float:
+    def _backward(self, batch: Batch, generator: torch.Generator, n_parts: int = 1) -> float:
         """Leave the gradient of the batch in the parameters; returns its loss."""
         while True:
             size = self._micro_batch or len(batch)
             try:
-                return self._accumulate(batch, size, generator)
+                return self._accumulate(batch, size, generator, n_parts)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -195,83 +201,91 @@ class GradientTrainer:
                     stacklevel=2,
                 )
 
-    def _accumulate(self, batch: Batch, size: int, generator: torch.Generator) -> float:
+    def _accumulate(self, batch: Batch, size: int, generator: torch.Generator, n_parts: int) -> float:
         if size >= len(batch):
-            found = self._in_parts(batch, generator)
+            found = self._in_parts(batch, generator, n_parts)
         else:
             slices = [slice(start, start + size) for start in range(0, len(batch), size)]
-            found = (self._gradients(batch.take(rows), len(batch), self.network) for rows in slices)
-        total, whole = 0.0, list[Tensor | None]()
-        for loss, gradients in found:
+            found = (self._gradients(batch.take(rows), len(batch), self._copies_for(1)[0]) for rows in slices)
+        total = 0.0
+        for number, (loss, gradients) in enumerate(found):
             total += loss.item()
-            whole = [_sum(a, b) for a, b in zip(whole, gradients, strict=True)] if whole else list(gradients)
-        for parameter, gradient in zip(self.parameters, whole, strict=True):
-            parameter.grad = gradient
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                parameter.grad = gradient if number == 0 else _sum(parameter.grad, gradient)
         return total
 
-    def _in_parts(self, batch: Batch, generator: torch.Generator) -> Iterable[tuple[Tensor, Gradients]]:
+    def _in_parts(self, batch: Batch, generator: torch.Generator, n_parts: int) -> Sequence[tuple[Tensor, Gradients]]:
         """Return loss and gradients of the parts of a batch, computed at the same time."""
-        n_threads = self._n_threads if batch.inputs.device.type == "cpu" else 1
-        n_parts = self._count_parts(batch, n_threads)
+        copies = self._copies_for(n_parts)
         if n_parts == 1:
-            return [self._gradients(batch, len(batch), self.network)]
-        networks = self._twins_of(n_parts)
+            return [self._gradients(batch, len(batch), copies[0])]
         seeds = torch.randint(2**62, (n_parts,), generator=generator).tolist()
         tasks = [
-            partial(self._gradients, batch.take(rows), len(batch), network, seed)
-            for rows, network, seed in zip(split_evenly(len(batch), n_parts), networks, seeds, strict=True)
+            partial(self._gradients, batch.take(rows), len(batch), copy, seed)
+            for rows, copy, seed in zip(split_evenly(len(batch), n_parts), copies, seeds, strict=True)
         ]
-        found = at_once(tasks, n_threads)
-        if self._normalizes:
-            _average_buffers(networks)
-        return found
+        return at_once(tasks, self._n_threads)
 
-    def _count_parts(self, batch: Batch, n_threads: int) -> int:
-        if n_threads == 1 or len(batch) < 2 * LEAST_ROWS:
+    def _count_parts(self, batch: Batch) -> int:
+        if self._n_threads == 1 or batch.inputs.device.type != "cpu" or len(batch) < 2 * LEAST_ROWS:
             return 1
         if self._work is None:
             self._work = multiply_adds(self.network, batch.inputs[:1])
-        return count_parts(len(batch), self._work, n_threads, normalizes=self._normalizes)
+        return count_parts(len(batch), self._work, self._n_threads)
 
     def _gradients(
         self, batch: Batch, n_rows: int, network: nn.Module, seed: int | None = None
     ) -> tuple[Tensor, Gradients]:
         """Return the share of a batch of ``n_rows`` in the loss, and in its gradient."""
+        parameters = self.parameters
+        if network is not self.network:
+            parameters = [p for p in network.parameters() if p.requires_grad]
+            _refresh(parameters, self.parameters)
         with nullcontext() if seed is None else drawing_from(torch.Generator().manual_seed(seed)):
-            loss = self._loss(batch, network, alone=seed is None)
+            loss = self._loss(batch, network)
         loss = loss if len(batch) == n_rows else loss * (len(batch) / n_rows)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         return loss.detach(), [_laid_out_as(p, g) for p, g in zip(self.parameters, gradients, strict=True)]
 
-    def _twins_of(self, n_parts: int) -> list[nn.Module]:
-        """Return the network, and modules with the same parameters and with buffers of their own."""
-        while len(self._twins) < n_parts - 1:
-            self._twins.append(deepcopy(self.network, {id(p): p for p in self.network.parameters()}))
-        return [self.network, *self._twins[: n_parts - 1]]
+    def _copies_for(self, n_parts: int) -> list[nn.Module]:
+        """Return a module for each part: the network, or copies with buffers of their own.
 
-    def _loss(self, batch: Batch, network: nn.Module, *, alone: bool = True) -> Tensor:
+        Copies share the parameters, but for those that are multiplied in bfloat16: of these each copy has its own, so
+        that a step converts them into memory that is there.
+        """
+        if not self.in_parts or (n_parts == 1 and not self.arithmetic.autocast):
+            return [self.network]
+        while len(self._copies) < n_parts:
+            copy = deepcopy(self.network, {id(p): p for p in self.network.parameters()})
+            if self.arithmetic.autocast:
+                halve_products(copy)
+            self._copies.append(copy)
+        return self._copies[:n_parts]
+
+    def _loss(self, batch: Batch, network: nn.Module) -> Tensor:
         if not self.arithmetic.autocast:
             return batch.mean(self.row_loss(network(batch.inputs), batch.target))
-        # Threads share the store of converted weights, so only one that computes alone may use it.
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16, cache_enabled=alone):
+        # Threads would share the store of converted weights; copies have theirs converted already.
+        with torch.autocast(batch.inputs.device.type, torch.bfloat16, cache_enabled=network is self.network):
             scores = network(batch.inputs)
         return batch.mean(self.row_loss(scores.float(), batch.target))
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        # torch.nn.utils.get_total_norm gives the same in three times as long.
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore[reportPrivateImportUsage]
         if not math.isfinite(loss) or not math.isfinite(norm.item()):
             raise NotFinite(loss=loss, gradient_norm=norm.item())
         if self.settings.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
 
-    def _line_search(self, batch: Batch, generator: torch.Generator, optimizer: torch.optim.LBFGS) -> float:
+    def _line_search(self, backward: Callable[[], float], optimizer: torch.optim.LBFGS) -> float:
         """Run one L-BFGS step; the penalty stands in the loss, because the line search must see what it descends."""
         before = [p.detach().clone() for p in self.parameters]
         decay = self.settings.weight_decay
 
         def closure() -> float:
-            loss = self._backward(batch, generator)
+            loss = backward()
             if decay:
                 loss += 0.5 * decay * sum(float(p.detach().square().sum()) for p in self.parameters)
                 for p in self.parameters:
@@ -293,19 +307,6 @@ class GradientTrainer:
                     mean.lerp_(live[name], 1 - AVERAGE_DECAY)
                 else:
                     mean.copy_(live[name])
-
-
-def make_optimizer(name: str, parameters: Iterable[nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
-    """Return one of torch's optimisers; sgd has momentum 0.9 (Nesterov), lbfgs searches by the strong Wolfe rule."""
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
-    if name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, eps=ADAM_EPSILON, weight_decay=decay, fused=True)
-    if name == "lbfgs":
-        return torch.optim.LBFGS(
-            parameters, lr=1.0, max_iter=20, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-        )
-    return torch.optim.Adam(parameters, lr=rate, eps=ADAM_EPSILON, weight_decay=decay, fused=True)
 
 
 def rate_factor(settings: GradientSettings, step: int) -> float:
@@ -334,24 +335,19 @@ def _sum(whole: Tensor | None, part: Tensor | None) -> Tensor | None:
     return part if whole is None else whole if part is None else whole.add_(part)
 
 
+def _refresh(copies: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
+    """Convert the present weights into the copies that are not the weights themselves."""
+    with torch.no_grad():
+        for copy, parameter in zip(copies, parameters, strict=True):
+            if copy is not parameter:
+                copy.copy_(parameter)
+
+
 def _laid_out_as(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
-    """Return a gradient whose numbers lie in memory as the parameter's do, as fused optimisers take for granted."""
-    if gradient is None or gradient.stride() == parameter.stride():
+    """Return a gradient in the type and memory layout of its parameter, which fused optimisers take for granted."""
+    if gradient is None or (gradient.dtype == parameter.dtype and gradient.stride() == parameter.stride()):
         return gradient
     return torch.empty_like(parameter).copy_(gradient)
-
-
-def _average_buffers(networks: Sequence[nn.Module]) -> None:
-    """Give all networks the mean of their running statistics."""
-    kept = networks[0].state_dict().keys()
-    buffers = [[b for name, b in network.named_buffers() if name in kept] for network in networks]
-    for first, *others in zip(*buffers, strict=True):
-        if first.is_floating_point():
-            for other in others:
-                first.add_(other)
-            first.div_(len(networks))
-        for other in others:
-            other.copy_(first)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -318,6 +318,8 @@ class Loop:
 
     def _show(self, n_batches: int) -> None:
         place = self.place
+        if not self.progress.is_due:
+            return
         shown = [
             f"{name.replace('_', ' ')} {values[-1]:.4g}" for name, values in self.history.items() if "loss" in name
         ]

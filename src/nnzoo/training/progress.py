@@ -27,12 +27,16 @@ class Progress:
         self._written = 0.0
         self._width = 0
 
+    @property
+    def is_due(self) -> bool:
+        """Return whether there is a line, and the last one is old enough to be written again."""
+        return self.shown and time.monotonic() - self._written >= REFRESH_SECONDS
+
     def update(self, epochs_done: float, losses: str) -> None:
         """Write the line if the last one is old enough; ``epochs_done`` may be a fraction."""
-        now = time.monotonic()
-        if not self.shown or now - self._written < REFRESH_SECONDS:
+        if not self.is_due:
             return
-        self._written = now
+        now = self._written = time.monotonic()
         passed = now - self._started
         left = passed * (self.n_epochs / epochs_done - 1) if epochs_done > 0 else 0.0
         self._write(

@@ -36,15 +36,16 @@ class TruncatedTrainer(GradientTrainer):
         super().__init__(network, row_loss, settings, arithmetic)
         self.n_steps = n_steps
 
-    def _move(self, batch: Batch, generator: torch.Generator) -> float:
+    def _move(self, batch: Batch, generator: torch.Generator, n_parts: int) -> float:
         """Walk along the batch; returns the mean loss over what had a target."""
-        del generator
+        del generator, n_parts
         total, n_seen = 0.0, 0
         for loss, n_targets in self._walk(batch, self.network):
-            self.optimizer.zero_grad(set_to_none=True)
+            for parameter in self.parameters:
+                parameter.grad = None
             loss.backward()
             self._check_and_clip(loss.item())
-            self.optimizer.step()
+            self.optimizer.step(self.learning_rate)
             total, n_seen = total + loss.item() * n_targets, n_seen + n_targets
         return total / n_seen
 

@@ -1,0 +1,84 @@
+"""The written-out rule against torch's differentiation, for every activation, head and depth."""
+
+import pytest
+import torch
+
+from nnzoo import DeepFeedForward, FeedForward
+from nnzoo.engine.batches import Batch
+from nnzoo.engine.device import Arithmetic
+from nnzoo.estimator import ScoreNetwork
+from nnzoo.heads import HEADS
+from nnzoo.networks.backpropagation import SLOPES, Backpropagation, dense_trainer
+from nnzoo.networks.deep_feed_forward import DeepFeedForwardBody
+from nnzoo.networks.parts import ACTIVATIONS, TableInput
+from nnzoo.training.gradient import GradientSettings, GradientTrainer
+
+F64 = Arithmetic(torch.float64)
+WRITTEN_OUT = [name for name, module in ACTIVATIONS.items() if module in SLOPES]
+
+
+def network(sizes=(7, 5), activation="tanh", n_out=3, codes=None, **options):
+    torch.manual_seed(1)
+    body = DeepFeedForwardBody(TableInput(4, codes or {}), sizes, activation=activation, **options)
+    found = ScoreNetwork(torch.nn.Identity(), body, body.n_out, n_out).double()
+    torch.nn.init.normal_(found.head.weight)
+    return found
+
+
+def rows(kind, weighted):
+    random = torch.Generator().manual_seed(2)
+    X = torch.randn(11, 4, dtype=torch.float64, generator=random)
+    target = torch.randn(11, 1 if kind == "binary" else 3, dtype=torch.float64, generator=random)
+    if kind == "multiclass":
+        target = target.argmax(dim=1)
+    elif kind != "regression":
+        target = (target > 0).double()
+    return Batch(X, target, torch.rand(11, dtype=torch.float64, generator=random) if weighted else None)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("sizes", [(), (6,), (7, 5, 4)])
+@pytest.mark.parametrize("activation", WRITTEN_OUT)
+def test_gradients_equal_those_of_automatic_differentiation(activation, sizes, kind, weighted):
+    net, batch, head = network(sizes, activation, 1 if kind == "binary" else 3), rows(kind, weighted), HEADS[kind]
+    ours = Backpropagation(net, head, GradientSettings(), F64)
+    theirs = GradientTrainer(net, head.row_loss, GradientSettings(), F64)
+    loss, gradients = ours._gradients(batch, 22, net)
+    expected_loss, expected = theirs._gradients(batch, 22, net)
+    torch.testing.assert_close(loss, expected_loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradients, list(expected), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_slope_of_a_head_is_that_of_its_loss(kind):
+    batch = rows(kind, weighted=False)
+    scores = torch.randn(11, 1 if kind == "binary" else 3, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(HEADS[kind].row_loss(scores, batch.target).sum(), scores)
+    torch.testing.assert_close(HEADS[kind].row_slope(scores.detach(), batch.target), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        network(normalization="batch"),
+        network(normalization="layer"),
+        network(dropout=0.5),
+        network(activation="gelu"),
+        network(codes={1: 3}),
+    ],
+    ids=["batch normalisation", "layer normalisation", "dropout", "gelu", "codes"],
+)
+def test_other_layers_are_left_to_torch(net):
+    assert type(dense_trainer(net, HEADS["multiclass"], GradientSettings(), F64)) is GradientTrainer
+
+
+def test_products_in_bfloat16_are_left_to_torch():
+    arithmetic = Arithmetic(torch.float32, autocast=True)
+    assert type(dense_trainer(network(), HEADS["multiclass"], GradientSettings(), arithmetic)) is GradientTrainer
+
+
+@pytest.mark.parametrize("estimator", [FeedForward(n_epochs=1), DeepFeedForward(n_epochs=1)])
+def test_both_feed_forward_networks_learn_by_it(estimator):
+    estimator.fit(torch.randn(30, 4).numpy(), [0, 1, 2] * 10)
+    assert isinstance(estimator.learn(estimator.network_, 30, 1), Backpropagation)
