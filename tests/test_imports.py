@@ -32,7 +32,7 @@ LEVELS = (
     ("estimator", "inputs", "sequences", "targets", "tracing"),
     ("networks",),
     ("catalog",),
-    ("model", "steps", "suiting", "recipes", "measuring", "verifying", "doctor", "drawing", "fitting"),
+    ("model", "predictor", "steps", "suiting", "recipes", "measuring", "verifying", "doctor", "drawing", "fitting"),
     ("explanation", "comparison"),
     ("cli", "__main__"),
 )
@@ -40,7 +40,9 @@ LEVELS = (
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
-SHARED_BY_NETWORKS = {f"nnzoo.networks.{name}" for name in ("parts", "backpropagation", "gates", "memory", "remembering")}
+SHARED_BY_NETWORKS = {
+    f"nnzoo.networks.{name}" for name in ("parts", "backpropagation", "gates", "memory", "remembering")
+}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -34,6 +34,7 @@ from nnzoo.engine.device import (
     isolated_random_state,
 )
 from nnzoo.engine.forward import forward_in_blocks
+from nnzoo.engine.products import seconds_alone
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.engine.stored import stored
@@ -244,9 +245,18 @@ class Network(BaseEstimator):
                 raise
         self.network_.load_state_dict(outcome.weights)
         self.history_, self.stopped_ = outcome.history, outcome.stopped
+        if run.paced and isinstance(trainer, GradientTrainer) and outcome.n_epochs:
+            self.pace_ = self._measure_pace(batch, settings.batch_size)
         self.n_iter_, self.best_epoch_, self.best_by_ = outcome.n_epochs, outcome.best_epoch, outcome.best_by
         self.trainer_ = None
         return self
+
+    def _measure_pace(self, rows: Batch, batch_size: int) -> dict[str, float]:
+        """Return rows per second in training, and the share of its time that the products take alone."""
+        n_epochs, seconds = len(self.history_["seconds"]), self.history_["seconds"][-1]
+        alone = seconds_alone(self.network_, rows, batch_size, Arithmetic.named(self.arithmetic_))
+        n_steps = n_epochs * count_batches(len(rows), batch_size)
+        return {"rows_per_second": n_epochs * len(rows) / seconds, "products_share": n_steps * alone / seconds}
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through some rows, going on from where the last call ended.
@@ -471,7 +481,7 @@ class Network(BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
         """Check arrays as scikit-learn does; returns the kind of the rows, X (n, *shape), and y where it was given."""
-        reading = Reading.of(type(self).__name__, self.kinds, self.get_params(deep=False))
+        reading = Reading.of(self)
         X, is_grid = reading.look_at(X)
         found: Any = validate_data(
             self,
@@ -542,7 +552,9 @@ class Network(BaseEstimator):
         device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
         n_values = self._count_values(train.X)
         precision = own.get("precision", "float64")
-        arithmetic = choose_arithmetic(precision, n_rows, device, kind=train.kind, n_values=n_values)
+        arithmetic = choose_arithmetic(
+            precision, n_rows, device, kind=train.kind, n_values=n_values, classifies=_classifies(self)
+        )
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):
             self.network_ = self._bare_network(self.inputs_, self._sizes())

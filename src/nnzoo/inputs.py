@@ -126,16 +126,23 @@ class PixelScaling(nn.Module):
 
     def __init__(self, standard: Standardizer) -> None:
         super().__init__()
+        self.factor: Tensor
+        self.shift: Tensor
         self.register_buffer("factor", torch.from_numpy(1 / (PIXEL_MAX * standard.scale)), persistent=False)
         self.register_buffer("shift", torch.from_numpy(-standard.mean / standard.scale), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return standardised floats."""
-        return torch.addcmul(self.shift, x.to(self.factor.dtype), self.factor)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        factor, shift, x = self.factor, self.shift, x.to(self.factor.dtype)
+        if len(factor) == 1:
+            return x.mul_(factor).add_(shift)
+        # Along all values of a row at once: half the time of three channels at a time.
+        n_places = x.shape[1:].numel() // len(factor)
+        return torch.addcmul(shift.repeat(n_places), x.flatten(1), factor.repeat(n_places)).view(x.shape)
 
     def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield the scaling of one image."""
-        factor, shift = self.factor.double().cpu().numpy(), self.shift.double().cpu().numpy()  # pyright: ignore[reportCallIssue]
+        factor, shift = self.factor.double().cpu().numpy(), self.shift.double().cpu().numpy()
         scale = 1 / (PIXEL_MAX * factor)
         before, after = (np.moveaxis(array(each), -1, 0) for each in (x, output))
         yield scaled(before, -shift * scale, scale, after, names.next("x'"), unit=PIXEL_MAX, axis=0)
@@ -163,10 +170,11 @@ class Reading:
     input_shape: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, owner: str, kinds: tuple[str, ...], params: Mapping[str, Any]) -> Self:
+    def of(cls, network: Any) -> Self:
         """Return the reading that the parameters of a network say."""
-        shape = params.get("input_shape")
-        return cls(owner, kinds, params.get("kind"), None if shape is None else tuple(int(n) for n in shape))
+        shape = getattr(network, "input_shape", None)
+        kind = getattr(network, "kind", None)
+        return cls(type(network).__name__, network.kinds, kind, None if shape is None else tuple(int(n) for n in shape))
 
     def look_at(self, X: Any) -> tuple[Any, bool]:
         """Return X, as an array where it has more than two dimensions, and whether its rows are images or sequences."""

@@ -29,6 +29,7 @@ from nnzoo.heads import HEADS, TASKS
 from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
+from nnzoo.predictor import Predictor
 from nnzoo.recipes import AnyRecipe, TextRecipe, read_recipe
 from nnzoo.tensorfile import read_tensors, write_tensors
 from nnzoo.tensorlayout import Table
@@ -188,6 +189,21 @@ class Model:
         from nnzoo.steps import encode
 
         return encode(self, rows, on_bad_row=on_bad_row)
+
+    def predictor(self) -> Predictor:
+        """Return a callable that predicts one row at a time, with as little as can be between row and network.
+
+        Examples
+        --------
+        >>> import nnzoo
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = nnzoo.Model(nnzoo.FeedForward(n_epochs=300, random_state=0).fit(X, y))
+        >>> predictor = model.predictor()
+        >>> int(predictor(X[0]).prediction), predictor(X[0]).probabilities.shape
+        (0, (3,))
+        """
+        return Predictor(self)
 
     def sample(
         self, n_samples: int = 1, *, length: int = 400, prompt: str = "", temperature: float = 1.0, seed: int = 0

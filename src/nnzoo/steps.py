@@ -193,6 +193,7 @@ def train(
         identity=_identity(model, data),
         surroundings=surroundings(),
         verbose=verbose,
+        paced=True,
     )
     fit(model, data, run)
     if own and checkpoints is not None and model.network.stopped_ not in ("interrupt", "terminate", "time"):

@@ -114,3 +114,19 @@ def test_random_state_is_put_back_after_an_error_too():
     with pytest.raises(ZeroDivisionError), isolated_random_state(5, CPU):
         raise ZeroDivisionError
     assert torch.equal(torch.rand(2), wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classifies", "expected"),
+    [
+        ("image", False, "bfloat16"),
+        ("sequence", True, "bfloat16"),
+        ("sequence", False, "float32"),
+        ("table", True, "float32"),
+    ],
+)
+def test_auto_takes_bfloat16_where_it_costs_no_accuracy(kind, classifies, expected, monkeypatch):
+    monkeypatch.setattr("nnzoo.engine.device.multiplies_bfloat16", lambda device: True)
+    assert str(choose_arithmetic("auto", 1_000, CPU, kind=kind, classifies=classifies)) == expected
+    few = choose_arithmetic("auto", 999, CPU, kind=kind, n_values=10**6, classifies=classifies)
+    assert str(few) == ("float64" if kind == "table" else "float32")

@@ -199,6 +199,7 @@ def _told(model: "Model", saved: Path, digest: str, rejects: Path | None) -> dic
         "model": os.fspath(saved),
         "sha256": digest,
         **{name: card[name] for name in kept},
+        "pace": getattr(model.network, "pace_", None),
         "rejects": None if rejects is None else os.fspath(rejects),
     }
 
@@ -210,6 +211,7 @@ def _words(told: dict[str, Any], source: str) -> str:
         f"{told['network']}, {counted(told['weights'], 'weight')}: {counted(told['epochs'], 'epoch')}, "
         f"{ENDS[told['stopped_by']]}; "
         f"weights of epoch {told['best_epoch']:,} kept{best}.",
+        *([_pace_words(told["pace"])] if told["pace"] else []),
         f"Saved {quote(told['model'])} ({size:,.0f} KiB).",
     ]
     if told["rejects"]:
@@ -217,6 +219,13 @@ def _words(told: dict[str, Any], source: str) -> str:
     skip = ["--on-bad-row", "skip"] if told["rejects"] else []
     lines.append(f"Next: {shlex.join(['nnzoo', 'evaluate', told['model'], source, *skip])}")
     return "\n".join(lines)
+
+
+def _pace_words(pace: dict[str, float]) -> str:
+    return (
+        f"{pace['rows_per_second']:,.0f} rows a second; the network's matrix products alone take "
+        f"{pace['products_share']:.0%} of that time."
+    )
 
 
 def _resume_command(

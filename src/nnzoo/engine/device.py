@@ -60,21 +60,28 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_arithmetic(
-    precision: str, n_rows: int, device: torch.device, *, kind: str = "table", n_values: int = 0
+    precision: str,
+    n_rows: int,
+    device: torch.device,
+    *,
+    kind: str = "table",
+    n_values: int = 0,
+    classifies: bool = True,
 ) -> Arithmetic:
     """Return the arithmetic for ``n_rows`` training rows: a pure function of its arguments and of the processor.
 
     "auto" is float64 below 1,000 rows, where time does not count and exactness does: for tables, for images of at most
     100,000 numbers (``n_values``) in all, and for sequences of at most 5,000, because the kernels of recurrent networks
-    take seven times as long in it. Images from 1,000 rows on train in bfloat16 where the device multiplies in it. All
-    else is float32.
+    take seven times as long in it. Images, and sequences that are classified, train in bfloat16 from 1,000 rows on,
+    where the device multiplies in it. All else is float32.
     """
     if precision == "auto":
         precision = "float32"
         is_small = n_rows < FLOAT64_BELOW_ROWS and n_values <= FLOAT64_VALUES.get(kind, n_values)
         if is_small and device.type != "mps":
             precision = "float64"
-        if kind == "image" and n_rows >= BFLOAT16_FROM_ROWS and multiplies_bfloat16(device):
+        is_robust = kind == "image" or (kind == "sequence" and classifies)
+        if is_robust and n_rows >= BFLOAT16_FROM_ROWS and multiplies_bfloat16(device):
             precision = "bfloat16"
     return Arithmetic.named(precision)
 

@@ -21,7 +21,8 @@ def forward_in_blocks(network: nn.Module, inputs: Tensor) -> np.ndarray:
     Blocks of 256 rows keep memory flat, and give the same bits however a long table was cut into chunks of a multiple
     of 256 rows. The network is put into evaluation mode and no gradient is kept.
     """
-    network.eval()
+    if network.training:
+        network.eval()
     with torch.inference_mode():
         blocks = [network(block).double().cpu() for block in inputs.split(BLOCK_ROWS)]
     return torch.cat(blocks).numpy()
@@ -44,7 +45,8 @@ def forward_sequences(network: Any, inputs: Steps, *, per_step: bool, head: bool
     head : bool
         Whether to return scores, or the features of the body.
     """
-    network.eval()
+    if network.training:
+        network.eval()
     last = network.head if head else nn.Identity()
     body, k = network.body, network.head.out_features if head else network.body.n_out
     out = np.zeros((int(inputs.lengths.sum()) if per_step else len(inputs), k))

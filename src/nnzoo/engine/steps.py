@@ -81,7 +81,7 @@ class Steps:
         first = int(self.starts[0]) if len(self) else 0
         if bool((self.starts[1:] == self.starts[:-1] + self.lengths[:-1]).all()):
             return self.values[first : first + n_steps]
-        return self.values[self.places().to(self.device)]
+        return self.values.index_select(0, self.places().to(self.device))
 
     def rows(self) -> Tensor:
         """Return for every step of :meth:`flat` the number of its row here: int64 (n_steps,), on the device."""

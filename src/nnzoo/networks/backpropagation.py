@@ -37,7 +37,7 @@ class Backpropagation(GradientTrainer):
     Parameters
     ----------
     network : ScoreNetwork
-        Its body has ``table`` and ``layers()``.
+        All its layers are plain.
     head : Head
     settings, arithmetic
         As of :class:`GradientTrainer`.
@@ -46,15 +46,15 @@ class Backpropagation(GradientTrainer):
     def __init__(self, network: nn.Module, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> None:
         super().__init__(network, head.row_loss, settings, arithmetic)
         self.row_slope = head.row_slope
+        self.layers = plain_layers(network) or []
 
     def _gradients(self, batch: Batch, n_rows: int, network: Any, seed: int | None = None) -> tuple[Tensor, Gradients]:
         """Return the share of a batch of ``n_rows`` in the loss, and in its gradient."""
         del seed
-        layers = [(layer[0], layer[1]) for layer in network.body.layers()]
         with torch.no_grad():
             h = network.body.table(network.scaling(batch.inputs))
             inputs, sums = [h], []
-            for weighted_sum, activation in layers:
+            for weighted_sum, activation in self.layers:
                 sums.append(weighted_sum(h))
                 h = activation(sums[-1])
                 inputs.append(h)
@@ -67,7 +67,7 @@ class Backpropagation(GradientTrainer):
         gradients = [delta.t() @ h, delta.sum(dim=0)]
         above: Tensor = network.head.weight.detach()
         for (weighted_sum, activation), x, z, h in zip(
-            reversed(layers), reversed(inputs[:-1]), reversed(sums), reversed(inputs[1:]), strict=True
+            reversed(self.layers), reversed(inputs[:-1]), reversed(sums), reversed(inputs[1:]), strict=True
         ):
             delta = SLOPES[type(activation)](delta @ above, z, h)
             above = weighted_sum.weight.detach()
@@ -75,9 +75,20 @@ class Backpropagation(GradientTrainer):
         return loss.detach(), gradients
 
 
+def plain_layers(network: Any) -> list[tuple[Any, nn.Module]] | None:
+    """Return (weighted sum, activation) of each hidden layer; None where the body holds anything else."""
+    body = network.body
+    if not hasattr(body, "layers") or body.table.code_columns:
+        return None
+    layers = body.layers()
+    if not all(len(layer) == 2 and type(layer[1]) in SLOPES for layer in layers):
+        return None
+    return [(layer[0], layer[1]) for layer in layers]
+
+
 def dense_trainer(network: Any, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> GradientTrainer:
     """Return the written-out rule where every layer is a weighted sum and an activation of the table, else torch's."""
-    plain = all(len(layer) == 2 and type(layer[1]) in SLOPES for layer in network.body.layers())
-    if plain and not network.body.table.code_columns and not arithmetic.autocast:
-        return Backpropagation(network, head, settings, arithmetic)
-    return GradientTrainer(network, head.row_loss, settings, arithmetic)
+    layers = plain_layers(network)
+    if layers is None or arithmetic.autocast:
+        return GradientTrainer(network, head.row_loss, settings, arithmetic)
+    return Backpropagation(network, head, settings, arithmetic)

@@ -209,11 +209,11 @@ class RecurrentBody(nn.Module):
 
     def _pool(self, h: Tensor, x: Steps, carried: Carried | None) -> tuple[Tensor, Tensor]:
         lengths = x.lengths.to(h.device)
+        if self.pooling == "last":
+            pooled = self._last(h, x.lengths)
+            return (pooled if carried is None else torch.where(lengths[:, None] > 0, pooled, carried.pooled)), lengths
         before = torch.zeros_like(lengths) if carried is None else carried.n_steps
         mask = x.mask()[..., None]
-        if self.pooling == "last":
-            pooled = self._last(h, lengths)
-            return (pooled if carried is None else torch.where(lengths[:, None] > 0, pooled, carried.pooled)), lengths
         if self.pooling == "mean":
             pooled = (h * mask).sum(dim=1)
             return pooled if carried is None else pooled + carried.pooled, before + lengths
@@ -271,8 +271,11 @@ class RecurrentBody(nn.Module):
         )
 
     def _last(self, h: Tensor, lengths: Tensor) -> Tensor:
-        """Return the outputs of the last step; of the backward direction those of the first, where it has read all."""
-        last = h[torch.arange(len(h), device=h.device), (lengths - 1).clamp(min=0)]
+        """Return the last outputs of rows of such lengths; of the backward direction those of the first step."""
+        if bool((lengths == h.shape[1]).all()):
+            last = h[:, -1]
+        else:
+            last = h[torch.arange(len(h), device=h.device), (lengths - 1).clamp(min=0).to(h.device)]
         if not self.bidirectional:
             return last
         half = self.n_out // 2

@@ -114,6 +114,8 @@ class RNN(Remembering, Network):
         (steps, values), where rows come flat with more than one value a step.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
     precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+        "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
+        on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
     random_state : int, RandomState or None
     verbose : int, default 0
 

@@ -408,7 +408,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             own_target = target if self.output == "sequence" else {}
             found: Any = validate_data(self, X, reset=reset, dtype=np.float64, order="C", **own_target)
             table, y = found if own_target else (found, y)
-            reading = Reading.of(owner, self.kinds, self.get_params(deep=False))
+            reading = Reading.of(self)
             rows = Ragged.of_padded(reading.arrange(table)[1])
         else:
             rows = to_ragged(owner, X)

@@ -120,6 +120,8 @@ class Run:
         JSON values whose difference is only warned of: versions, threads.
     verbose : int
         0 is silent, 1 shows one line of progress on a terminal.
+    paced : bool
+        Whether the network's products are timed alone at the end, to compare training with them.
     """
 
     time_limit: float | None = None
@@ -129,6 +131,7 @@ class Run:
     identity: dict[str, Any] = field(default_factory=dict)
     surroundings: dict[str, Any] = field(default_factory=dict)
     verbose: int = 0
+    paced: bool = False
 
 
 @dataclass

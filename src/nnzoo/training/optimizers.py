@@ -46,10 +46,11 @@ class FusedOptimizer:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """Move the parameters once."""
-        used = [n for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        parameters = [self.parameters[n] for n in used]
+        parameters, moments = self.parameters, self.moments
         gradients: Any = [parameter.grad for parameter in parameters]
-        moments = [[column[n] for n in used] for column in self.moments]
+        if any(gradient is None for gradient in gradients):
+            used = [n for n, gradient in enumerate(gradients) if gradient is not None]
+            parameters, gradients, *moments = [[each[n] for n in used] for each in (parameters, gradients, *moments)]
         options: dict[str, Any] = {"lr": learning_rate, "weight_decay": self.weight_decay, "maximize": False}
         if self.name == "sgd":
             options |= {"momentum": MOMENTUM, "dampening": 0.0, "nesterov": True, "is_first_step": self.is_first}
