@@ -238,7 +238,7 @@ class Loop:
                 place.sums[name] = place.sums.get(name, 0.0) + loss * len(batch)
             place.batch += 1
             place.seconds = time.monotonic() - started
-            self._show(n_batches)
+            self.progress.update(place.epoch + place.batch / n_batches, self._losses_in_words)
             if place.batch < n_batches and self._must_stop(signals):
                 return
             if place.seconds >= self._next_checkpoint:
@@ -319,16 +319,14 @@ class Loop:
         now = {name: tensor.detach().clone() for name, tensor in self.trainer.weights().items()}
         return now if all(bool(torch.isfinite(tensor).all()) for tensor in now.values()) else {}
 
-    def _show(self, n_batches: int) -> None:
+    def _losses_in_words(self) -> str:
         place = self.place
-        if not self.progress.is_due:
-            return
         shown = [
             f"{name.replace('_', ' ')} {values[-1]:.4g}" for name, values in self.history.items() if "loss" in name
         ]
         if place.best_epoch:
             shown.append(f"best {place.best_loss:.4g} in epoch {place.best_epoch}")
-        self.progress.update(place.epoch + place.batch / n_batches, "  ".join(shown))
+        return "  ".join(shown)
 
     def _warn_of_plateau(self) -> None:
         """Say that training has stood still from its first epoch on."""

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 REFRESH_SECONDS = 0.2
@@ -27,20 +28,16 @@ class Progress:
         self._written = 0.0
         self._width = 0
 
-    @property
-    def is_due(self) -> bool:
-        """Return whether there is a line, and the last one is old enough to be written again."""
-        return self.shown and time.monotonic() - self._written >= REFRESH_SECONDS
-
-    def update(self, epochs_done: float, losses: str) -> None:
-        """Write the line if the last one is old enough; ``epochs_done`` may be a fraction."""
-        if not self.is_due:
+    def update(self, epochs_done: float, losses: Callable[[], str]) -> None:
+        """Write the line if the last one is old enough; ``epochs_done`` may be a fraction, ``losses`` gives words."""
+        now = time.monotonic()
+        if not self.shown or now - self._written < REFRESH_SECONDS:
             return
-        now = self._written = time.monotonic()
+        self._written = now
         passed = now - self._started
         left = passed * (self.n_epochs / epochs_done - 1) if epochs_done > 0 else 0.0
         self._write(
-            f"epoch {epochs_done:.1f} of {self.n_epochs}  {losses}  {_clock(passed)}, at most {_clock(left)} left"
+            f"epoch {epochs_done:.1f} of {self.n_epochs}  {losses()}  {_clock(passed)}, at most {_clock(left)} left"
         )
 
     def finish(self, line: str) -> None:
