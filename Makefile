@@ -47,8 +47,10 @@ format: .venv/.tools
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# nnzoo beside its peers, some hours; ONLY=epochs is a part, ROUNDS=1 a glance, MNIST=FOLDER holds its raw IDX files.
 bench: .venv/.tools
-	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(MNIST),--mnist $(MNIST))
 
 # Executes them in place; Fashion-MNIST takes some minutes.
 notebooks: .venv/.tools

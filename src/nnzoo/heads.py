@@ -37,14 +37,14 @@ class Head:
         Scores (n, n_scores) to values or probabilities of the same shape.
     row_loss : callable
         Scores (n, n_scores) and coded targets to the loss of each row (n,).
-    row_slope : callable
-        The same to the slope of each row's loss in its scores (n, n_scores): output minus target, up to a constant.
+    row_loss_and_slope : callable
+        The same to the losses and their slopes in the scores (n, n_scores): output minus target, up to a constant.
     """
 
     kind: str
     activation: Callable[[Tensor], Tensor]
     row_loss: Callable[[Tensor, Tensor], Tensor]
-    row_slope: Callable[[Tensor, Tensor], Tensor]
+    row_loss_and_slope: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
     def n_scores(self, n_targets: int) -> int:
         """Return how many scores serve ``n_targets`` classes, labels or values: one for two classes, else one each."""
@@ -71,26 +71,28 @@ def _binary_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(scores, target, reduction="none").mean(dim=1)
 
 
-def _squared_error_slope(scores: Tensor, target: Tensor) -> Tensor:
-    return (scores - target) * (2 / scores.shape[1])
+def _squared_error_and_slope(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    error = scores - target
+    return error.square().mean(dim=1), error * (2 / scores.shape[1])
 
 
-def _cross_entropy_slope(scores: Tensor, target: Tensor) -> Tensor:
-    output = torch.softmax(scores, dim=1)
-    return output.scatter_add_(1, target[:, None], -torch.ones_like(output[:, :1]))
+def _cross_entropy_and_slope(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    logarithms, place = torch.log_softmax(scores, dim=1), target[:, None]
+    loss = -logarithms.gather(1, place)
+    return loss[:, 0], logarithms.exp_().scatter_add_(1, place, torch.full_like(loss, -1.0))
 
 
-def _binary_cross_entropy_slope(scores: Tensor, target: Tensor) -> Tensor:
-    return (torch.sigmoid(scores) - target) / scores.shape[1]
+def _binary_cross_entropy_and_slope(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    return _binary_cross_entropy(scores, target), (torch.sigmoid(scores) - target) / scores.shape[1]
 
 
 HEADS = {
     head.kind: head
     for head in (
-        Head("regression", _identity, _squared_error, _squared_error_slope),
-        Head("binary", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_slope),
-        Head("multiclass", _softmax, _cross_entropy, _cross_entropy_slope),
-        Head("labels", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_slope),
+        Head("regression", _identity, _squared_error, _squared_error_and_slope),
+        Head("binary", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
+        Head("multiclass", _softmax, _cross_entropy, _cross_entropy_and_slope),
+        Head("labels", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
     )
 }
 

@@ -18,6 +18,7 @@ from nnzoo.trace import (
     cell_name,
     factor,
     largest,
+    neighbour,
     shortened,
     shown_rows,
     sum_of_products,
@@ -103,6 +104,8 @@ def dense(
     rows = [(froms[j], float(x[j]), float(W[k, j]), float(x[j] * W[k, j])) for j in range(len(x))]
     rows += [("bias", "", bias[0], bias[0])] if bias else []
     operands = {x_name: x} | shown_rows(f"W{number}", W, k) | ({} if b is None else {f"b{number}": b})
+    is_cut, other = W.size > MAX_SHOWN and len(W) > 1, neighbour(k, len(W))
+    rest_of = f" Of W{number} the row of the unit that is worked out is shown."
     return Step(
         "dense",
         title,
@@ -110,11 +113,14 @@ def dense(
         f"{cell_name(z_name, cell)} = {sum_of_products(W[k], x, *bias)} = {written(z[k])}",
         z_name,
         z,
-        f"Each unit adds all {counted(len(x), 'input')}, each times a weight, and its bias: {counted(len(z), 'sum')}.",
+        f"Each unit adds all {counted(len(x), 'input')}, each times a weight, and its bias: {counted(len(z), 'sum')}."
+        + rest_of * is_cut,
         operands,
         cell,
         Working(("from", "value", "weight", "weight·value"), tuple(rows)),
         tuple(labels),
+        (other,) if is_cut else (),
+        {cell_name(f"W{number}", (other,)): W[other]} if is_cut else {},
     )
 
 
@@ -210,7 +216,12 @@ def convolution(
     size = kernels.shape[2:]
     wide = np.pad(x, [(0, 0)] + [pad] * len(size))
     corner = tuple(p * stride for p in place)
-    window = wide[(slice(None), *(slice(c, c + n) for c, n in zip(corner, size, strict=True)))]
+
+    def window_at(start: Sequence[int]) -> np.ndarray:
+        return wide[(slice(None), *(slice(c, c + n) for c, n in zip(start, size, strict=True)))]
+
+    window, other = window_at(corner), (k, *(neighbour(p, n) for p, n in zip(place, z.shape[1:], strict=True)))
+    is_cut, start = x.size > MAX_SHOWN, [p * stride for p in other[1:]]
     rest = [] if bias is None else [float(bias[k])]
     rows = []
     for at in product(*(range(n) for n in kernels.shape[1:])):
@@ -220,7 +231,7 @@ def convolution(
         rows.append((label, float(window[at]), float(kernels[(k, *at)]), float(window[at] * kernels[(k, *at)])))
     rows += [("bias", "", rest[0], rest[0])] if rest else []
     number = "".join(c for c in names[1] if c.isdigit())
-    inputs = {names[0]: x} if x.size <= MAX_SHOWN else {"window": window}
+    inputs = {"window": window} if is_cut else {names[0]: x}
     operands = inputs | {cell_name(f"w{number}", (k,)): kernels[k]} | ({} if bias is None else {f"b{number}": bias})
     across = " x ".join(map(str, size))
     padded = f", zeros around: {pad[0]} before and {pad[1]} after each axis" if any(pad) else ""
@@ -237,6 +248,8 @@ def convolution(
         operands,
         cell,
         Working(("from", "value", "weight", "weight·value"), tuple(rows)),
+        other=other if is_cut else (),
+        of_other={f"window of {cell_name(names[1], other)}": window_at(start)} if is_cut else {},
     )
 
 
@@ -247,6 +260,9 @@ def pooling(kind: str, x: np.ndarray, y: np.ndarray, windows: Sequence[int], nam
     window = x[(cell[0], *slices)]
     listed = ", ".join(shortened([written(value) for value in window.ravel().tolist()]))
     verb = "max" if kind == "max" else "mean"
+    is_cut, one_map = x.size > MAX_SHOWN, x[cell[0]]
+    other = (cell[0], *(neighbour(p, n) for p, n in zip(cell[1:], y.shape[1:], strict=True)))
+    rests = any(n % window for n, window in zip(x.shape[1:], windows, strict=True))
     why = (
         "the strongest answer counts wherever in the window it stood"
         if kind == "max"
@@ -259,9 +275,12 @@ def pooling(kind: str, x: np.ndarray, y: np.ndarray, windows: Sequence[int], nam
         f"{cell_name(names[1], cell)} = {verb}({listed}) = {written(y[cell])}",
         names[1],
         y,
-        f"From {x[0].size:,} places a map {y[0].size:,} are left: {why}.",
-        {names[0]: x} if x.size <= MAX_SHOWN else {"window": window},
+        f"From {x[0].size:,} places a map {y[0].size:,} are left: {why}."
+        + " What fills no whole window at the end of a row or column is left out." * rests,
+        {"window": window} if is_cut else {names[0]: x},
         cell,
+        other=other if is_cut and one_map.size <= MAX_SHOWN else (),
+        of_other={cell_name(names[0], cell[:1]): one_map} if is_cut and one_map.size <= MAX_SHOWN else {},
     )
 
 
@@ -269,6 +288,7 @@ def mean_over_places(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> Step
     """Return the mean of every map: x (C, ...), y (C,)."""
     cell = largest(y)
     terms = shortened([factor(value) for value in x[cell].ravel().tolist()])
+    other = (neighbour(cell[0], len(x)),)
     return Step(
         "mean over places",
         "Mean over all places",
@@ -277,8 +297,10 @@ def mean_over_places(x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> Step
         names[1],
         y,
         "What a filter has found counts wherever it stood: one number a map is left.",
-        {names[0]: x} if x.size <= MAX_SHOWN else {f"{names[0]}[{cell[0] + 1}]": x[cell]},
+        {names[0]: x} if x.size <= MAX_SHOWN else {cell_name(names[0], cell): x[cell]},
         cell,
+        other=other if x.size > MAX_SHOWN else (),
+        of_other={cell_name(names[0], other): x[other]} if x.size > MAX_SHOWN else {},
     )
 
 
@@ -303,6 +325,7 @@ def softmax(scores: np.ndarray, shares: np.ndarray, names: Sequence[str], labels
     shift = high if high > 50 else 0.0
     powers = np.exp(scores - shift)
     total = powers.sum()
+    n_digits = 5 if shares[cell] < 0.999 else 8
     labels = tuple(labels) or tuple(f"{names[0]}[{k + 1}]" for k in range(len(scores)))
     s = names[0] if not shift else f"({names[0]} - {written(shift)})"
     rows = [(labels[k], float(scores[k]), float(powers[k]), float(shares[k])) for k in range(len(scores))]
@@ -311,8 +334,8 @@ def softmax(scores: np.ndarray, shares: np.ndarray, names: Sequence[str], labels
         "softmax",
         "Softmax",
         f"{names[1]}[k] = e^{s}[k] / Σ e^{s}",
-        f"{cell_name(names[1], cell)} = e^{factor(scores[cell] - shift)} / {written(total)} = "
-        f"{written(powers[cell])} / {written(total)} = {written(shares[cell])}",
+        f"{cell_name(names[1], cell)} = e^{factor(scores[cell] - shift)} / {total:.{n_digits}g} = "
+        f"{powers[cell]:.{n_digits}g} / {total:.{n_digits}g} = {written(shares[cell])}",
         names[1],
         shares,
         "Every score becomes positive, and then its share of the whole: the shares add up to 1."
@@ -365,7 +388,8 @@ def scaled(
         f"{cell_name(names[1], cell)} = ({divided} - {factor(mean[at])}) / {factor(scale[at])} = {written(y[cell])}",
         names[1],
         y,
-        "Mean and deviation are those of the training rows: what is usual becomes 0, one deviation becomes 1.",
+        "Mean and deviation are those of the training rows: what is usual becomes 0, one deviation becomes 1. Columns "
+        "of only 0 and 1, and codes of categories, stay as they are: for them mean 0 and deviation 1 stand here.",
         kept | {"mean": mean, "deviation": scale},
         cell,
         labels=tuple(labels),

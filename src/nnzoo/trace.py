@@ -54,6 +54,10 @@ class Step:
         Of that cell.
     labels : tuple of str
         Names of the entries along the last axis of the result; empty where they have none.
+    other : tuple of int
+        Place of another cell, for the reader to work out; empty where what goes in is shown whole.
+    of_other : mapping of str to ndarray
+        What that cell needs beside ``operands``, by its symbol.
     view : "numbers", "image", "images" or "curve"
         How the result is looked at: as numbers, as pixels from 0 to 255, as one image for each entry of the first axis,
         or as curves over the first operand, one for each line.
@@ -70,6 +74,8 @@ class Step:
     cell: tuple[int, ...] = ()
     working: Working | None = None
     labels: tuple[str, ...] = ()
+    other: tuple[int, ...] = ()
+    of_other: Mapping[str, np.ndarray] = field(default_factory=dict)
     view: str = "numbers"
 
     @property
@@ -82,6 +88,8 @@ class Step:
         """Return the step as plain JSON, arrays as nested lists with their shapes."""
         plain = {
             "operands": {name: _plain(array) for name, array in self.operands.items()},
+            "of_other": {name: _plain(array) for name, array in self.of_other.items()},
+            "other": list(self.other),
             "result": _plain(self.result),
             "cell": list(self.cell),
             "labels": list(self.labels),
@@ -151,6 +159,11 @@ def cell_name(name: str, cell: Sequence[int]) -> str:
 def largest(array: np.ndarray) -> tuple[int, ...]:
     """Return the place of the value that is farthest from zero, the first of equal ones."""
     return tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape)) if array.size else ()
+
+
+def neighbour(place: int, size: int) -> int:
+    """Return another place than this one, where there is one: the first, or else the second."""
+    return int(place == 0 and size > 1)
 
 
 def shown_rows(name: str, matrix: np.ndarray, row: int) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ Ordinary layers are written down here for all networks. A module whose computati
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,10 +100,10 @@ def trace_scores(
     with_shares : bool
         Whether scores become probabilities.
     """
-    for step in trace_layers(network, inputs, names):
-        last = step
-        yield step
-    scores, kind = last.result, target.head.kind  # pyright: ignore[reportPossiblyUnboundVariable]
+    *before, last = trace_layers(network, inputs, names)
+    yield from before
+    yield replace(last, labels=tuple(labels)) if len(labels) == len(last.result) else last
+    scores, kind = last.result, target.head.kind
     if kind == "regression":
         standard = target.standard
         value = standard.invert(scores[None])[0]

@@ -51,11 +51,13 @@ def test_gradients_equal_those_of_automatic_differentiation(activation, sizes, k
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_the_slope_of_a_head_is_that_of_its_loss(kind):
+def test_loss_and_slope_of_a_head_are_those_of_its_loss(kind):
     batch = rows(kind, weighted=False)
     scores = torch.randn(11, 1 if kind == "binary" else 3, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(HEADS[kind].row_loss(scores, batch.target).sum(), scores)
-    torch.testing.assert_close(HEADS[kind].row_slope(scores.detach(), batch.target), expected, rtol=1e-12, atol=1e-15)
+    losses, slope = HEADS[kind].row_loss_and_slope(scores.detach(), batch.target)
+    torch.testing.assert_close(losses, HEADS[kind].row_loss(scores.detach(), batch.target), rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(slope, expected, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,16 @@ from nnzoo.errors import counted
 from nnzoo.trace import Step, Working, factor, written
 
 MAX_CELL, MAX_TOKENS = 40, 400
+PHASES = {
+    "month": "(month - 1) / 12",
+    "day of month": "(day - 1) / 31",
+    "day of week": "(day - 1) / 7, Monday first",
+    "hour": "minutes of the day / 1440",
+}
+"""Which part of its cycle a time stands for, by the parts that :class:`nnzoo.data.coders.TimeCoder` codes."""
 
 
-def trace_cells(recipe: Recipe, frame: pl.DataFrame, X: np.ndarray, what: str = "row") -> Step:
+def trace_cells(recipe: Recipe, frame: pl.DataFrame, X: np.ndarray, what: str = "row", gap: str | None = None) -> Step:
     """Return how the cells of the last row of a frame became its numbers.
 
     Parameters
@@ -28,6 +35,8 @@ def trace_cells(recipe: Recipe, frame: pl.DataFrame, X: np.ndarray, what: str = 
         The same rows as numbers.
     what : str
         What a row is.
+    gap : str, optional
+        The column of distances in time.
     """
     lines, example, at = [], "", 0
     for coder in recipe.coders:
@@ -41,11 +50,12 @@ def trace_cells(recipe: Recipe, frame: pl.DataFrame, X: np.ndarray, what: str = 
     return Step(
         "recipe",
         f"From the cells of the {what} to numbers",
-        "x = the numbers of all columns, side by side",
+        "x = the numbers of all columns, one behind the other; of a number (value - median) / spread",
         example or f"{lines[0][0]}: {lines[0][2]}",
         "x",
         X[0] if single else X,
-        "Medians, spreads and categories were learned on the training rows, and are applied the same way ever since.",
+        "Medians, spreads and categories were learned on the training rows, and are applied the same way ever since."
+        + f' "{gap}" is log(1 + distance to the step before), of times in seconds.' * (gap is not None),
         working=Working(("column", "cell", "how", "becomes"), tuple(lines)),
         labels=tuple(recipe.feature_names),
     )
@@ -100,7 +110,10 @@ def _how(coder: Coder, cell: object) -> str:
     if isinstance(coder, CodeCoder):
         return f"its place among {len(coder.categories):,} categories, for a trained vector"
     if isinstance(coder, TimeCoder):
-        return "year and days scaled; month, day and hour as sine and cosine of their cycles"
+        scaled = [name for name, scale in (("year", coder.year), ("days", coder.days)) if scale is not None]
+        said = [f"{' and '.join(scaled)} scaled"] if scaled else []
+        cycles = [f"{part} as sine and cosine of 2π · {PHASES[part]}" for part in coder.cycles]
+        return "; ".join([*said, *cycles])
     return "counts of its words, hashed into columns"
 
 

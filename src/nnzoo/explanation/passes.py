@@ -67,7 +67,10 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
         steps.append(_to_unit(model.recipe, steps, traced.X.width))
     steps.append(_prediction(steps, model, predicted, labels))
     title = f"{type(network).__name__} reads {name}, and says {_said(predicted)}"
-    words = "Every number on the way from what was written to the prediction, as it was computed."
+    words = (
+        "Every step on the way from what was given to the prediction, in the numbers that were computed. Large arrays "
+        "are pictures, with the cell that is worked out and one more to work out by hand."
+    )
     return Trace(title, words, tuple(steps))
 
 
@@ -136,19 +139,26 @@ def _influence(network: Any, X: Ragged) -> Step:
     lost = values[0, column] - values[1:, column]
     strongest = int(np.abs(lost).argmax())
     without = values[1 + strongest, column]
+    seen = zip(lost.tolist(), values[1:, column].tolist(), strict=True)
     spans = tuple(f"t = {a + 1}" if b == a + 1 else f"t = {a + 1} ... {b}" for a, b in pairwise(edges.tolist()))
     return Step(
         "influence",
-        "What each step of the sequence adds",
+        "How much each step of the sequence matters",
         "influence(t) = result - result with the usual values in the place of step t",
         f"{spans[strongest]}: {written(values[0, column])} - {written(without)} = {written(lost[strongest])}",
         "influence",
         lost,
-        "The network reads the sequence again and again, each time with a step (of long ones, a stretch) blanked out; "
-        f"the number is by how much {what} falls.",
-        {},
+        f"The network reads the sequence {len(lost):,} times more, each time with "
+        f"{'one step' if len(lost) == n_steps else 'a stretch of steps'} replaced by the usual values (means of the "
+        f"training rows; the unknown category); the number is by how much {what} falls. Steps work together, so these "
+        "numbers do not add up to the result.",
+        {"usual values": usual},
         (strongest,),
-        labels=spans,
+        Working(
+            ("replaced", "result without", "result - result without"),
+            tuple((span, without, fall) for span, (fall, without) in zip(spans, seen, strict=True)),
+        ),
+        spans,
     )
 
 

@@ -4,6 +4,7 @@ The page asks nothing of the network and needs no script to be read; a short one
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -16,7 +17,7 @@ from nnzoo.trace import Step, Working, cell_name, shape, written
 BUDGET = 600_000
 """Characters of tables of a page; beyond, figures stand without their table."""
 PICTURES = ("image", "images")
-FEW, MAX_NUMBERS, MAX_MAPS = 24, 4096, 16
+FEW, MAX_NUMBERS, MAX_MAPS, MAX_PLACES = 24, 4096, 16, 49
 SIDE, MAP, CELL, STRIP = 448, 112, 28, 4
 """Longest side of a figure and of a cell, in pixels; a figure is at most so many times as wide as high."""
 OWN_STYLE = """
@@ -32,8 +33,9 @@ background:color-mix(in srgb,currentColor 7%,transparent)}
 .nnzoo .maps{display:flex;flex-wrap:wrap;gap:.4rem}
 .nnzoo table.grid td{padding:.1rem .4rem;text-align:right;white-space:nowrap}
 .nnzoo table.grid .at{outline:2px solid #d55e00;outline-offset:-2px;font-weight:700}
-.nnzoo .bar{display:inline-block;height:.7em;background:#0072b2;vertical-align:baseline}
-.nnzoo .bar.minus{background:#d55e00}
+.nnzoo table.grid th:first-child{position:sticky;left:0;background:Canvas}
+.nnzoo .bar{display:inline-block;height:.7em;background:#d55e00;vertical-align:baseline}
+.nnzoo .bar.minus{background:#0072b2}
 .nnzoo .keys{font-size:.85rem}
 @media print{.nnzoo .keys{display:none}}
 """
@@ -42,14 +44,17 @@ const steps=[...document.querySelectorAll('.nnzoo section')];let now=-1;
 function go(n){now=Math.max(0,Math.min(steps.length-1,n));steps[now].focus({preventScroll:true});
 steps[now].scrollIntoView({block:'start'});}
 document.addEventListener('focusin',e=>{const s=e.target.closest('section');if(s)now=steps.indexOf(s);});
-document.addEventListener('keydown',e=>{if(e.target.matches('input,textarea')||e.ctrlKey||e.metaKey||e.altKey)return;
+document.addEventListener('keydown',e=>{
+if(e.target.matches('input,textarea,.wide')||e.ctrlKey||e.metaKey||e.altKey)return;
 if(e.key==='ArrowRight'||e.key==='n'){e.preventDefault();go(now+1);}
 if(e.key==='ArrowLeft'||e.key==='p'){e.preventDefault();go(now-1);}
-if(e.key==='o'&&now>=0){steps[now].querySelectorAll('details').forEach(d=>d.open=!d.open);}});
+if(e.key==='o'){const all=[...(now<0?document:steps[now]).querySelectorAll('details')];
+const open=all.some(d=>!d.open);all.forEach(d=>d.open=open);}});
 """
 HOW = (
-    "Arrow keys go from step to step, o opens what a step shows. Cells are counted from 1; numbers are written with "
-    "five significant digits, so a sum worked out by hand may differ in the last of them."
+    "Arrow keys go from step to step, o opens and closes what a step shows. Cells are counted from 1. Numbers are "
+    "written with five significant digits and computed with all of them: what you work out by hand may differ in the "
+    "last digits, and in more of them where large terms nearly cancel. Blue is below zero, orange above."
 )
 
 
@@ -81,17 +86,34 @@ def _section(number: int, step: Step, budget: list[int], *, predict: bool) -> st
         f'<p>{escape(step.words)}</p><p class="f">{escape(step.formula)}</p>'
         f'<p class="shapes">{escape(step.shapes)}</p>'
         + (inputs + result if asks else result + _working(step) + inputs)
+        + _by_hand(step, budget)
         + "</section>"
+    )
+
+
+def _by_hand(step: Step, budget: list[int]) -> str:
+    """Return another cell for the reader to work out, with what it takes, its value folded away."""
+    if not step.other:
+        return ""
+    name = escape(cell_name(step.name, step.other))
+    needed = "".join(_operand(key, array, step, budget) for key, array in step.of_other.items())
+    return (
+        f"<details><summary>By hand: {name}</summary><p>It takes these numbers and those that go in above.</p>{needed}"
+        f"<details><summary>Your answer first; then open</summary><p>{name} = {written(step.result[step.other])}</p>"
+        "</details></details>"
     )
 
 
 def _working(step: Step) -> str:
     if step.working is None:
         return ""
-    is_open = " open" * (len(step.working.rows) <= FEW)
+    working, lines = step.working, len(step.working.rows)
+    if working.columns[-1] == "weight·value" and working.rows[-1][0] != "sum":
+        total = sum(row[-1] for row in working.rows)
+        working = Working(working.columns, (*working.rows, ("sum", "", "", float(total))))
+    is_open = " open" * (lines <= FEW)
     of = cell_name(step.name, step.cell) if step.cell else step.name
-    lines = len(step.working.rows)
-    return f"<details{is_open}><summary>{escape(of)} line by line ({lines:,})</summary>{_table(step.working)}</details>"
+    return f"<details{is_open}><summary>{escape(of)} line by line ({lines:,})</summary>{_table(working)}</details>"
 
 
 def _table(working: Working) -> str:
@@ -174,7 +196,9 @@ def _heat(name: str, array: np.ndarray, step: Step) -> str:
         alt = f"{name}{f', map {number + 1}' if len(maps) > 1 else ''} as a picture"
         alt = step.labels[number] if step.view == "images" and step.labels else alt
         pictures.append(img(pixels, alt, side))
-    more = f"<p>The first {MAX_MAPS} of {len(maps):,} maps.</p>" if len(maps) > MAX_MAPS else ""
+    order = f"Map {maps[0][0] + 1}, then the others in order" if maps[0][0] else "In order"
+    cut = f", {MAX_MAPS} of {len(maps):,} maps" if len(maps) > MAX_MAPS else ""
+    more = f"<p>{order}{cut}.</p>" if len(maps) > 1 and step.view != "images" else ""
     return f'<div class="maps">{"".join(pictures)}</div>{more}'
 
 
@@ -216,9 +240,18 @@ def _coloured(share: np.ndarray) -> np.ndarray:
     return (pale + strength * (np.where(share[..., None] < 0, blue, orange) - pale)).astype(np.uint8)
 
 
-def _numbers(array: np.ndarray, step: Step, budget: list[int]) -> str:
+def _in_a_line(cell: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a cell (map, places ...) as (map, place in the line of all places)."""
+    return (cell[0], int(np.ravel_multi_index(tuple(cell[1:]), tuple(shape[1:])))) if len(cell) == len(shape) else ()
+
+
+def _numbers(array: np.ndarray, step: Step, budget: list[int], prefix: str = "") -> str:
     """Return all numbers of a small array, of maps those of the map that is worked out; nothing beyond the budget."""
-    grid, prefix = array, ""
+    grid = array
+    if array.ndim > 2 and len(array) > 1 and array.size <= MAX_NUMBERS and array[0].size <= MAX_PLACES:
+        places = [cell_name("", place) for place in np.ndindex(array.shape[1:])]
+        of_all = replace(step, labels=tuple(places), cell=_in_a_line(step.cell, array.shape), view="numbers")
+        return _numbers(array.reshape(len(array), -1), of_all, budget, " of all maps, one a line")
     if array.ndim > 2 and step.view != "image":
         first = step.cell[0] if step.cell else 0
         grid, prefix = array[first].reshape(array.shape[1], -1), f" of map {first + 1}"

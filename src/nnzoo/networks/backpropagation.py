@@ -45,7 +45,7 @@ class Backpropagation(GradientTrainer):
 
     def __init__(self, network: nn.Module, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> None:
         super().__init__(network, head.row_loss, settings, arithmetic)
-        self.row_slope = head.row_slope
+        self.loss_and_slope = head.row_loss_and_slope
         self.layers = plain_layers(network) or []
 
     def _gradients(self, batch: Batch, n_rows: int, network: Any, seed: int | None = None) -> tuple[Tensor, Gradients]:
@@ -59,9 +59,10 @@ class Backpropagation(GradientTrainer):
                 h = activation(sums[-1])
                 inputs.append(h)
             scores = network.head(h)
-            loss = batch.mean(self.row_loss(scores, batch.target)) * (len(batch) / n_rows)
             target: Any = batch.target
-            delta = self.row_slope(scores, target).div_(n_rows)
+            losses, delta = self.loss_and_slope(scores, target)
+            loss = batch.mean(losses) * (len(batch) / n_rows)
+            delta.div_(n_rows)
             if batch.weight is not None:
                 delta *= batch.weight[:, None]
         gradients = [delta.t() @ h, delta.sum(dim=0)]

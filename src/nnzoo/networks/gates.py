@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nnzoo.trace import MAX_SHOWN, Step, Working, cell_name, factor, shortened, shown_rows, written
+from nnzoo.trace import MAX_SHOWN, Step, Working, cell_name, factor, neighbour, shortened, shown_rows, written
 
 MAX_UNROLLED = 1_000
 """Longer sequences show h(t), which torch's kernel gives, but not the memory c(t) of every step."""
@@ -69,9 +69,12 @@ def products(at: Moment, W: Tensor, U: Tensor) -> list[Term]:
 
 
 def matrices(at: Moment, symbol: str, W: Tensor, U: Tensor, bias: Tensor) -> dict[str, np.ndarray]:
-    """Return what a gate computes with, by name."""
+    """Return what a gate computes with, by name; of large matrices the rows of two units."""
     inputs = {at.x_now: at.x, at.h_before: at.h}
-    shown = shown_rows(f"W_{symbol}", plain(W), at.unit) | shown_rows(f"U_{symbol}", plain(U), at.unit)
+    shown: dict[str, np.ndarray] = {}
+    for name, matrix in ((f"W_{symbol}", plain(W)), (f"U_{symbol}", plain(U))):
+        for unit in (at.unit, neighbour(at.unit, len(matrix))):
+            shown |= shown_rows(name, matrix, unit)
     return inputs | shown | {f"b_{symbol}": plain(bias)}
 
 
@@ -103,6 +106,8 @@ def gate(
     own = formula or f"W_{symbol} {at.x_now} + U_{symbol} {at.h_before} + b_{symbol}"
     inner = " + ".join(shortened(written_terms))
     result = plain(values)
+    other = neighbour(at.unit, len(result))
+    of_other = {key: array for key, array in operands.items() if key[0] in "WU" and key.endswith(f"[{other + 1}]")}
     return Step(
         f"gate {squash}",
         f"Step {at.t}: {words.partition(':')[0]} {symbol}",
@@ -111,9 +116,11 @@ def gate(
         name,
         result,
         words.partition(": ")[2].capitalize(),
-        operands,
+        {key: array for key, array in operands.items() if key not in of_other},
         (at.unit,),
         Working(("from", "value", "weight", "weight·value"), (*rows, ("sum", "", "", total))),
+        other=(other,) if of_other else (),
+        of_other=of_other,
     )
 
 

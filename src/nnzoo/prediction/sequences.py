@@ -128,7 +128,8 @@ class SequenceDecoder:
         if isinstance(self.recipe, TextRecipe):
             return Traced(X, [trace_text(self.recipe, X.values[:, 0])], (self.recipe.name,))
         frame = self.recipe.frame_of(part)
-        step = trace_cells(self.recipe.steps, frame, X.values, f"step {len(X.values)}, the last one,")
+        gap = None if self.recipe.time is None else self.recipe.time.gap
+        step = trace_cells(self.recipe.steps, frame, X.values, f"step {len(X.values)}, the last one,", gap)
         return Traced(X, [step], tuple(self.recipe.feature_names))
 
     def warn(self) -> None:
