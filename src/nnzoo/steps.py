@@ -19,6 +19,7 @@ from nnzoo.checks import check_names, check_ranges
 from nnzoo.data.dataset import Data, Part, load, load_like, training_parts
 from nnzoo.data.imagerecipe import ImageRecipe
 from nnzoo.data.recipe import Recipe
+from nnzoo.data.samples import bundled_or_same
 from nnzoo.data.splits import PART_NAMES, TEST
 from nnzoo.errors import DataError, SchemaError, UsageError, counted, listing, quote
 from nnzoo.estimator import Network
@@ -297,8 +298,7 @@ def predict(
     SchemaError
         A column is missing, a cell does not fit its column, or ``strict`` and a value is new.
     """
-    if isinstance(rows, Data) and rows.kind in ("table", "image"):
-        rows = rows.frame if rows.images is None else rows.images
+    rows = rows_of(rows)
     decoder = make_decoder(model, n_steps=n_steps, strict=strict, on_bad_row=on_bad_row)
     if isinstance(rows, np.ndarray) and isinstance(model.recipe, Recipe):
         _check_width(model, rows)
@@ -335,10 +335,15 @@ def encode(model: Model, rows: Any, *, on_bad_row: str = "error") -> pl.DataFram
         raise UsageError(
             f"{type(model.network).__name__} makes no vector of a row.", "Use a network with hidden units."
         )
-    if isinstance(rows, Data) and rows.kind in ("table", "image"):
-        rows = rows.frame if rows.images is None else rows.images
     decoder = make_decoder(model, on_bad_row=on_bad_row)
-    return pl.concat([decoder.encode(chunk) for chunk in decoder.read(rows)], how="vertical_relaxed")
+    return pl.concat([decoder.encode(chunk) for chunk in decoder.read(rows_of(rows))], how="vertical_relaxed")
+
+
+def rows_of(source: Any) -> Any:
+    """Return what a decoder reads: the rows behind Data, the file of a bundled set for its name, all else as it is."""
+    if isinstance(source, Data) and source.kind in ("table", "image"):
+        return source.frame if source.images is None else source.images
+    return bundled_or_same(source)
 
 
 def make_decoder(

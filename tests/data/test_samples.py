@@ -8,7 +8,7 @@ import pytest
 from nnzoo.data.dataset import load
 from nnzoo.data.imagearrays import read_array_file
 from nnzoo.data.public import PUBLIC, read_public
-from nnzoo.data.samples import DEFAULTS, SAMPLES, sample_path
+from nnzoo.data.samples import DEFAULTS, SAMPLES, bundled_or_same, sample_path
 from nnzoo.data.tables import read_table
 from nnzoo.errors import UsageError
 
@@ -158,3 +158,12 @@ def test_what_the_caller_says_goes_before_the_defaults_of_a_sample():
 def test_an_unknown_sample_is_refused_with_the_nearest_names():
     with pytest.raises(UsageError, match=r'no bundled data set "pengwins"\. Did you mean "penguins"\?'):
         sample_path("pengwins")
+
+
+def test_the_name_of_a_bundled_set_stands_for_its_file_unless_a_file_has_the_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert bundled_or_same("penguins") == sample_path("penguins")
+    assert bundled_or_same("penguin") == "penguin"
+    assert bundled_or_same(None) is None
+    (tmp_path / "penguins").mkdir()
+    assert bundled_or_same("penguins") == "penguins"

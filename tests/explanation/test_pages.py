@@ -112,3 +112,21 @@ def test_a_trace_shows_itself_in_a_notebook():
 
 def test_infinite_numbers_are_text_in_json():
     assert Trace("t", "w", (step_with([np.inf]),)).to_json()["steps"][0]["result"]["values"] == ["inf"]
+
+
+def test_another_cell_is_offered_with_all_it_takes_and_its_value_folded_away(tmp_path):
+    step = step_with([3.0, -1.25], cell=(0,), other=(1,), of_other={"W[2]": np.array([7.5, 0.5])})
+    page, text = read(Trace("T", "w", (step,)), tmp_path)
+    assert "By hand: r[2]" in page.text
+    assert "7.5" in page.text
+    assert re.search(r"<details><summary>Your answer first; then open</summary><p>r\[2\] = -1.25</p></details>", text)
+    assert "By hand" not in read(Trace("T", "w", (step_with([3.0, -1.25], cell=(0,)),)), tmp_path)[1]
+
+
+def test_small_maps_are_tables_of_all_their_places_and_only_results_are_marked(tmp_path):
+    maps = np.arange(12.0).reshape(3, 2, 2)
+    step = step_with(maps[:2], cell=(1, 0, 1), operands={"z": maps})
+    _, text = read(Trace("T", "w", (step,)), tmp_path)
+    assert text.count("The numbers of all maps, one a line") == 2
+    assert "<th class='n'>[2, 1]</th>" in text
+    assert re.findall(r"<td class=at>([^<]*)", text) == ["5"]

@@ -169,6 +169,70 @@ def test_every_step_computed_again_from_its_operands(model, source):
             np.testing.assert_allclose(shown, again, rtol=2e-5, atol=2e-6, err_msg=step.title)
 
 
+def other_dense(step):
+    x, _, *bias = step.operands.values()
+    (row,) = step.of_other.values()
+    return row @ x + (bias[0][step.other] if bias else 0)
+
+
+def other_filter(step):
+    _, kernel, bias = step.operands.values()
+    (window,) = step.of_other.values()
+    return (kernel * window).sum() + bias[step.other[0]]
+
+
+def other_window(step):
+    (one_map,) = step.of_other.values()
+    _, down, right = step.other
+    return one_map[2 * down : 2 * down + 2, 2 * right : 2 * right + 2].max()
+
+
+def other_gate(squash):
+    def computed(step):
+        (x, h), (unit,) = list(step.operands.values())[:2], step.other
+        matrices = by_prefix(step.operands | step.of_other, "W_", "U_", "b_")
+        rows = [step.of_other.get(name) for name in step.of_other]
+        if len(rows) == 1:
+            rows.insert(0, matrices[0][unit])
+        return squash(rows[0] @ x + rows[1] @ h + matrices[2][unit])
+
+    return computed
+
+
+BY_HAND = {
+    "dense": other_dense,
+    "convolution": other_filter,
+    "max pooling": other_window,
+    "mean over places": lambda step: next(iter(step.of_other.values())).mean(),
+    "gate sigmoid": other_gate(sigmoid),
+    "gate tanh": other_gate(np.tanh),
+}
+LARGE = {
+    "DFF": ("penguins", {"target": "species"}, {"n_epochs": 1}, {"dense"}),
+    "DCN": (
+        "fashion-sample",
+        {},
+        {"n_epochs": 1, "n_filters": [32, 256], "kernel_size": 5},
+        {"convolution", "max pooling", "mean over places"},
+    ),
+    "LSTM": ("sunspots", {}, {"n_epochs": 1, "n_hidden": 128}, {"gate sigmoid", "gate tanh"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", LARGE)
+def test_another_cell_by_hand_comes_out_from_what_the_page_gives(network):
+    source, how, settings, expected = LARGE[network]
+    data = nnzoo.load(source, **how)
+    model = nnzoo.build(network, data, settings)
+    nnzoo.train(model, data, verbose=0, time_limit=5)
+    steps = [step for step in nnzoo.explain(model, source, row=1).steps if step.other]
+    assert {step.op for step in steps} >= expected
+    for step in steps:
+        assert step.other != step.cell
+        np.testing.assert_allclose(step.result[step.other], BY_HAND[step.op](step), rtol=2e-5, atol=2e-6)
+
+
 def test_no_number_of_the_formula_comes_from_nowhere(model, source):
     """What enters a step is what a step before it gave, or a weight."""
     steps = nnzoo.explain(model, source, row=ROW).steps

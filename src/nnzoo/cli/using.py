@@ -249,7 +249,7 @@ def _check_place(path: Path, option: str, *inputs: str) -> None:
 
 def _rows(text: str) -> Any:
     """Return what is to be predicted: one row from JSON, a bundled table, or a path."""
-    from nnzoo.data.samples import SAMPLES, sample_path
+    from nnzoo.data.samples import bundled_or_same
 
     if os.path.exists(text):
         return text
@@ -257,7 +257,7 @@ def _rows(text: str) -> Any:
         from nnzoo.plainjson import parse_json
 
         return parse_json(text.encode("utf-8", "surrogatepass"), UsageError, owner="ROWS")
-    return sample_path(text) if text in SAMPLES else text
+    return bundled_or_same(text)
 
 
 def _collect(chunks: Any, limit: int | None) -> "pl.DataFrame":

@@ -3,6 +3,7 @@
 Each stands in ``bundled/`` with its license beside it.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -81,3 +82,9 @@ def sample_path(name: str) -> Path:
     if name not in _FILES:
         raise UsageError(f"nnzoo has no bundled data set {quote(name)}.", nearest(name, SAMPLES))
     return _FOLDER / _FILES[name]
+
+
+def bundled_or_same(source: Any) -> Any:
+    """Return the file of a bundled data set for its name, where no file is called so; all else as it is."""
+    is_name = isinstance(source, str) and source in SAMPLES and not os.path.exists(source)
+    return sample_path(source) if is_name else source

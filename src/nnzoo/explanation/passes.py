@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnzoo.data.dataset import Data, Part
+from nnzoo.data.dataset import Part
 from nnzoo.data.images import ImageTable
 from nnzoo.data.rawtable import Table
 from nnzoo.data.sequencerecipe import SequenceRecipe
@@ -17,7 +17,7 @@ from nnzoo.explanation.traces import Trace
 from nnzoo.model import Model
 from nnzoo.prediction.stream import Decodes
 from nnzoo.ragged import Ragged
-from nnzoo.steps import make_decoder
+from nnzoo.steps import make_decoder, rows_of
 from nnzoo.trace import Step, Working, written
 
 PREDICTION = "prediction"
@@ -52,10 +52,8 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
     """
     if row is not None and id is not None:
         raise UsageError("explain needs a row or an id; got both.", "Leave one of them out.")
-    if isinstance(rows, Data) and rows.kind in ("table", "image"):
-        rows = rows.frame if rows.images is None else rows.images
     decoder = make_decoder(model)
-    chunk, name = _find(decoder, rows, row, id)
+    chunk, name = _find(decoder, rows_of(rows), row, id)
     traced = decoder.trace(chunk)
     network: Any = model.network
     labels = _labels(model)

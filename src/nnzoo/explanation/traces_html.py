@@ -14,7 +14,7 @@ from nnzoo.pictures.page import STYLE, document
 from nnzoo.pictures.tiles import img
 from nnzoo.trace import Step, Working, cell_name, shape, written
 
-BUDGET = 600_000
+BUDGET = 450_000
 """Characters of tables of a page; beyond, figures stand without their table."""
 PICTURES = ("image", "images")
 FEW, MAX_NUMBERS, MAX_MAPS, MAX_PLACES = 24, 4096, 16, 49
@@ -261,7 +261,7 @@ def _numbers(array: np.ndarray, step: Step, budget: list[int], prefix: str = "")
     if grid.size > MAX_NUMBERS:
         return ""
     at = step.cell[-2:] if len(step.cell) >= 2 and not prefix.startswith(", ") else step.cell
-    marked = (0, *at)[-2:] if len(at) else ()
+    marked = (0, *at)[-2:] if len(at) and step.op else ()
     html = _grid(grid, marked, step.labels if len(step.labels) == grid.shape[1] else ())
     if len(html) > budget[0]:
         return "<p>Its numbers are left out to keep the page small; --json has them.</p>"

@@ -13,7 +13,7 @@ from nnzoo.explanation.traces import Trace
 from nnzoo.model import Model
 from nnzoo.networks.memory import RecurrentBody
 from nnzoo.ragged import Ragged
-from nnzoo.steps import make_decoder
+from nnzoo.steps import make_decoder, rows_of
 from nnzoo.trace import Step, Working, written
 
 N_INPUTS = 9
@@ -121,7 +121,7 @@ def _excite(model: Model, source: Any, layer: Layer, unit: int) -> Excitement:
     places: list[tuple[int, ...]] = []
     rows: list[int] = []
     kept: dict[int, Any] = {}
-    for chunk in decoder.read(source):
+    for chunk in decoder.read(rows_of(source)):
         X = decoder.trace(chunk).X
         for start in range(0, len(X), 1 if isinstance(X, Ragged) else BLOCK_ROWS):
             if len(values) >= MAX_ROWS:
