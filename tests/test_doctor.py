@@ -9,6 +9,7 @@ import torch
 from nnzoo import doctor
 from nnzoo.cli import main
 from nnzoo.doctor import examine, usable_cores
+from nnzoo.engine.threads import kernel_threads
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ def test_the_command_ends_with_0_where_nothing_is_in_the_way_else_with_6(capsys,
     assert main(["doctor"]) == 0
     assert "Nothing is in the way." in capsys.readouterr().out
     monkeypatch.setattr(doctor, "usable_cores", lambda: 0.5)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert main(["doctor", "--json"]) == 6
+    with kernel_threads(2):
+        assert main(["doctor", "--json"]) == 6
     told = json.loads(capsys.readouterr().out)
     assert told["well"] is False
     assert {"name", "value", "level", "advice"} == told["findings"][0].keys()
