@@ -67,7 +67,7 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
     title = f"{type(network).__name__} reads {name}, and says {_said(predicted)}"
     words = (
         "Every step on the way from what was given to the prediction, in the numbers that were computed. Large arrays "
-        "are pictures, with the cell that is worked out and one more to work out by hand."
+        "are pictures with the cell that is worked out, and often another one to work out by hand."
     )
     return Trace(title, words, tuple(steps))
 
