@@ -1,15 +1,14 @@
 """Train a model again from what its file records, and compare the bits."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn import clone
 
 from nnzoo.data.dataset import load_like
+from nnzoo.engine.threads import kernel_threads
 from nnzoo.errors import DataError, UsageError, quote
 from nnzoo.model import Model, surroundings
 from nnzoo.networks.own_body import OwnBody
@@ -93,22 +92,11 @@ def verify(model: Model, source: Any, *, data_dir: Any = None) -> Verification:
         )
     untrained: Any = clone(model.network)
     again = build(untrained, data, seed=model.seed)
-    with _threads(model.made_with["threads"]):
+    with kernel_threads(model.made_with["threads"]):
         fit(again, data, Run(stop_after=stop_after))
         different = _different_surroundings(model, again)
     old, new = model.network.fitted_state().tensors, again.network.fitted_state().tensors
     return Verification(len(old), tuple(_differences(model, again, old, new)), tuple(different))
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Compute with so many threads for a while."""
-    found = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(found)
 
 
 def _differences(
