@@ -98,7 +98,8 @@ def _by_hand(step: Step, budget: list[int]) -> str:
     name = escape(cell_name(step.name, step.other))
     needed = "".join(_operand(key, array, step, budget) for key, array in step.of_other.items())
     return (
-        f"<details><summary>By hand: {name}</summary><p>These numbers take the place of their like in what goes in; all else is as above.</p>{needed}"
+        f"<details><summary>By hand: {name}</summary>"
+        f"<p>These numbers take the place of their like in what goes in; all else is as above.</p>{needed}"
         f"<details><summary>Your answer first; then open</summary><p>{name} = {written(step.result[step.other])}</p>"
         "</details></details>"
     )
