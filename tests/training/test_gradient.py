@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from nnzoo import GRU, LSTM, RNN
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.errors import ResourceError
@@ -367,6 +368,20 @@ def test_parts_on_several_threads_add_up_to_the_gradient_of_the_whole():
         assert loss == pytest.approx(found[0][0], rel=1e-12)
         torch.testing.assert_close(slope, found[0][1], rtol=1e-10, atol=1e-14)
         torch.testing.assert_close(moved, found[0][2], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("network", [RNN, LSTM, GRU])
+def test_parts_of_a_recurrent_network_add_up_weight_by_weight(network):
+    X = np.random.default_rng(0).normal(size=(40, 9, 3))
+    net = network(n_hidden=8, n_epochs=1, random_state=0).fit(X, np.arange(40) % 3)
+    rows = net._to_batch(net._check_rows(X, np.arange(40) % 3, None, reset=True))
+    found = []
+    for n_parts in (1, 2):
+        one = GradientTrainer(net.network_, HEADS["multiclass"].row_loss, GradientSettings(), F64, in_parts=True)
+        one._backward(rows, torch.Generator(), n_parts)
+        found.append([p.grad.clone() for p in one.parameters])
+    for (name, _), whole, parts in zip(net.network_.named_parameters(), *found, strict=True):
+        torch.testing.assert_close(parts, whole, rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_gradients_lie_in_memory_as_their_parameters_do():
