@@ -58,8 +58,7 @@ def to_ragged(owner: str, X: Any, lengths: Any = None) -> Ragged:
         raise DataError(
             f"{owner} needs sequences of at least one step; sequence {number} has length 0.", "Leave empty ones out."
         )
-    values: Any = check_array(rows.values, dtype="float64", order="C", input_name="X", estimator=owner)
-    return Ragged(values, rows.lengths)
+    return Ragged(_checked(owner, rows.values), rows.lengths)
 
 
 def target_of_steps(owner: str, y: Any, rows: Ragged) -> Ragged:
@@ -128,6 +127,16 @@ def in_rows(values: np.ndarray, rows: Ragged) -> Any:
     if len(np.unique(rows.lengths)) == 1:
         return values.reshape(len(rows), int(rows.lengths[0]), *values.shape[1:])
     return np.split(values, rows.starts[1:])
+
+
+def _checked(owner: str, values: np.ndarray) -> Any:
+    """Return steps as float64; only in doubt by scikit-learn's check, which is slower than a small network."""
+    if values.ndim == 2 and values.dtype.kind == "f" and values.shape[1]:
+        found = np.ascontiguousarray(values, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(found.sum()):
+                return found
+    return check_array(values, dtype="float64", order="C", input_name="X", estimator=owner)
 
 
 def _of_list(owner: str, X: Any) -> Ragged:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nnzoo.engine import scaling
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError
 
@@ -83,3 +84,18 @@ def test_spread_that_is_only_rounding_is_not_blown_up():
 
 def test_no_rows_are_no_error():
     assert Standardizer.identity(2).apply(np.zeros((0, 2)), np.float32).shape == (0, 2)
+
+
+def test_blocks_give_what_all_rows_at_once_give(monkeypatch):
+    X = np.random.default_rng(2).normal(3, 2, size=(100, 4))
+    X[:, 1], X[:, 2] = X[:, 1] > 3, 5.0
+    X[99, 3] = 1e40
+    weight = np.linspace(0.5, 2, 100)
+    whole, bits = Standardizer.learn(X, weight), Standardizer.learn(X, weight).apply(X[:99], np.float32)
+    monkeypatch.setattr(scaling, "BLOCK_LENGTH", 7)
+    parts = Standardizer.learn(X, weight)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-13)
+    np.testing.assert_allclose(parts.scale, whole.scale, rtol=1e-13)
+    assert whole.apply(X[:99], np.float32).tobytes() == bits.tobytes()
+    with pytest.raises(DataError, match='too large in column "3"'):
+        Standardizer.identity(4).apply(X, np.float32)

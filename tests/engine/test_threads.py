@@ -1,5 +1,8 @@
 """Batches in parts on several threads: how many, which rows, and what becomes of torch's settings."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -66,3 +69,27 @@ def test_kernel_threads_are_put_back():
     with kernel_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
+
+
+FORKED = """
+import os, threading, time
+from nnzoo.engine import threads
+
+def hold():
+    with threads._lock:
+        held.set()
+        time.sleep(0.2)
+
+held = threading.Event()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    os._exit(threads.at_once([lambda: 3, lambda: 4], 2) != [3, 4])
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_child_forked_while_threads_were_being_made_makes_its_own():
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], timeout=60).returncode == 0

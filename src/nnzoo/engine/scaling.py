@@ -7,6 +7,9 @@ import numpy as np
 
 from nnzoo.errors import DataError, listing
 
+BLOCK_LENGTH = 2**15
+"""Rows that are worked on at a time, so that memory does not grow by copies of all of them."""
+
 
 @dataclass(frozen=True)
 class Standardizer:
@@ -27,17 +30,18 @@ class Standardizer:
         A column of only 0 and 1 stays as it is, because a rare 1 would become a huge number; so do the columns in
         ``keep``, and constant columns are only centred.
         """
-        top = np.maximum(np.abs(X).max(axis=0), np.finfo(np.float64).tiny)
         share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
-        tame = X / top
-        mean = share @ tame
-        scale = np.sqrt(share @ np.square(tame - mean))
-        same = np.all(X[0] == X, axis=0)
+        blocks = [slice(start, start + BLOCK_LENGTH) for start in range(0, len(X), BLOCK_LENGTH)]
+        largest = np.max([np.abs(X[rows]).max(axis=0) for rows in blocks], axis=0)
+        top = np.maximum(largest, np.finfo(np.float64).tiny)
+        mean = sum(share[rows] @ (X[rows] / top) for rows in blocks)
+        scale = np.sqrt(sum(share[rows] @ np.square(X[rows] / top - mean) for rows in blocks))
+        same = np.all([np.all(X[0] == X[rows], axis=0) for rows in blocks], axis=0)
         is_rounding = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
         mean = np.where(same, X[0], mean * top)
         scale = np.where(same, 1.0, np.where(is_rounding, top, scale * top))
         scale = np.maximum(scale, np.finfo(np.float64).tiny)
-        as_is = np.all((X == 0) | (X == 1), axis=0)
+        as_is = np.all([np.all((X[rows] == 0) | (X[rows] == 1), axis=0) for rows in blocks], axis=0)
         as_is[list(keep)] = True
         return cls(np.where(as_is, 0.0, mean), np.where(as_is, 1.0, scale))
 
@@ -54,9 +58,14 @@ class Standardizer:
         DataError
             A value is too large for the type after standardisation; the column is named.
         """
+        Z = np.empty(X.shape, dtype)
+        most, largest = np.finfo(dtype).max, np.zeros(X.shape[1])
         with np.errstate(over="ignore"):
-            Z = (X - self.mean) / self.scale
-        too_large = ~(np.abs(Z).max(axis=0, initial=0.0) <= np.finfo(dtype).max)
+            for start in range(0, len(X), BLOCK_LENGTH):
+                block = (X[start : start + BLOCK_LENGTH] - self.mean) / self.scale
+                largest = np.maximum(largest, np.abs(block).max(axis=0))
+                Z[start : start + BLOCK_LENGTH] = block
+        too_large = ~(largest <= most)
         if too_large.any():
             columns = np.flatnonzero(too_large)
             called = [list(names)[c] for c in columns] if names is not None else columns
@@ -65,7 +74,7 @@ class Standardizer:
                 f"{listing(called)}.",
                 "Remove the extreme rows or take the logarithm of the column.",
             )
-        return Z.astype(dtype)
+        return Z
 
     def invert(self, Z: np.ndarray) -> np.ndarray:
         """Return values in their own unit, float64."""

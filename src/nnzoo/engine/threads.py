@@ -27,8 +27,16 @@ T = TypeVar("T")
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 _lock = Lock()
+
+
+def _forget_threads() -> None:
+    """Start afresh in a child process, which has none of its parent's threads."""
+    _pools.clear()
+    _lock.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget_threads)
 
 
 def count_parts(n_rows: int, work: float, n_threads: int) -> int:
