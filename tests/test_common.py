@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import BaggingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from nnzoo.catalog import CATALOG
@@ -36,6 +37,7 @@ N_CHECKS = {
     ("FeedForward", "regression"): 66,
     ("DeepFeedForward", "classification"): 73,
     ("DeepFeedForward", "regression"): 66,
+    ("Autoencoder", "no target"): 50,
 }
 """How many checks run and pass at the least; scikit-learn adds checks from release to release."""
 
@@ -48,7 +50,10 @@ def at_defaults(row: object, task: str) -> object:
 
 
 NETWORKS = {
-    (row.class_name, task): at_defaults(row, task) for row in CATALOG if "table" in row.kinds for task in row.tasks
+    (row.class_name, task): at_defaults(row, task)
+    for row in CATALOG
+    if "table" in row.kinds
+    for task in row.tasks or ("no target",)
 }
 CHECKS = {key: list(estimator_checks_generator(network)) for key, network in NETWORKS.items()}
 
@@ -111,13 +116,16 @@ def test_weight_equivalence_is_no_exception(network):
     assert "check_sample_weight_equivalence_on_dense_data" in names
 
 
+WITH_TARGET = [key for key in NETWORKS if key[1] != "no target"]
+
+
 def rows_of(task: str) -> tuple[np.ndarray, np.ndarray]:
-    X, y = load_iris(return_X_y=True) if task == "classification" else load_diabetes(return_X_y=True)
+    X, y = load_diabetes(return_X_y=True) if task == "regression" else load_iris(return_X_y=True)
     return X, y if task == "regression" else np.array(["setosa", "versicolor", "virginica"])[y]
 
 
 @pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of learning rates that are too small
-@pytest.mark.parametrize("key", NETWORKS, ids="-".join)
+@pytest.mark.parametrize("key", WITH_TARGET, ids="-".join)
 def test_network_works_in_a_pipeline_a_grid_search_and_cross_validation(key):
     X, y = rows_of(key[1])
     network = NETWORKS[key].__class__(**(NETWORKS[key].get_params() | {"n_epochs": 20, "random_state": 0}))
@@ -128,6 +136,14 @@ def test_network_works_in_a_pipeline_a_grid_search_and_cross_validation(key):
     assert cross_val_score(search.best_estimator_, X, y, cv=3).mean() == search.best_score_ > floor
     scaled = MinMaxScaler().fit_transform(X)
     assert pipeline.fit(X, y).predict(X).tolist() == network.fit(scaled, y).predict(scaled).tolist()
+
+
+@pytest.mark.parametrize("key", [key for key in NETWORKS if key not in WITH_TARGET], ids="-".join)
+def test_network_without_a_target_works_in_a_pipeline_before_a_classifier(key):
+    X, y = rows_of("classification")
+    network = NETWORKS[key].__class__(random_state=0)
+    pipeline = make_pipeline(StandardScaler(), network, LogisticRegression())
+    assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.6
 
 
 @pytest.mark.parametrize("key", [key for key in NETWORKS if key[1] == "classification"], ids="-".join)

@@ -21,6 +21,7 @@ from nnzoo import (
     GRU,
     LSTM,
     RNN,
+    Autoencoder,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     FeedForward,
@@ -107,6 +108,9 @@ CASES = {
     "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
     "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
+    "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
+    "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
+    "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

@@ -69,6 +69,8 @@ class Row:
 BACKPROPAGATION = "gradient descent by backpropagation"
 THROUGH_TIME = "gradient descent by backpropagation through all steps of time"
 
+RECONSTRUCTION = "gradient descent on the error of what it gives back"
+
 CATALOG = (
     Row(
         "P", "Perceptron", "Perceptron", "nnzoo.networks.perceptron", 1958, "Rosenblatt 1958",
@@ -117,6 +119,13 @@ CATALOG = (
             "h(t) = (1 - z) ⊙ n + z ⊙ h(t-1)",
         ), THROUGH_TIME,
         "as an LSTM with a quarter fewer weights; not for counting, where an LSTM is safer",
+    ),
+    Row(
+        "AE", "Auto Encoder", "Autoencoder", "nnzoo.networks.autoencoder", 1988, "Bourlard & Kamp 1988",
+        ("table", "image"), (), False,
+        ("z = f(x)", "x̂ = g(z)", "min over f and g of Σ ‖x - g(f(x))‖²"), RECONSTRUCTION,
+        "non-linear compression, anomaly scores; not for generating (a variational one) or small data (PCA)",
+        few_rows=1_000,
     ),
     Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,

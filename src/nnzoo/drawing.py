@@ -83,7 +83,7 @@ def _scene(model: Model) -> Scene:
     row = next((row for row in CATALOG if row.class_name == type(network).__name__), None)
     title = f"{row.name} ({row.abbreviation})" if row else "A body of the user's own"
     target = None if model.recipe is None or model.recipe.target is None else model.recipe.target.name
-    note = f" · {network.task}{f' of {target}' if target else ''}"
+    note = f" · {network.task}{f' of {target}' if target else ''}" if network.task else ""
     first, *between, last = layers_of(network)
     names = tuple(getattr(model.recipe, "feature_names", ()) or getattr(network, "feature_names_in_", ()))
     classes = tuple(map(str, model.class_names()))
@@ -107,12 +107,15 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     inputs, module = network.inputs_, network.network_
     layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
     layers += _layers(nn.Sequential(module.body), shapes, memory)
-    head = module.head
-    n_rest = _count(module) - sum(layer.n_weights for layer in layers) - _count(head)
+    head = getattr(module, "head", None)
+    n_rest = _count(module) - sum(layer.n_weights for layer in layers) - (_count(head) if head else 0)
     if n_rest:
         name = type(getattr(module.body, "body", module.body)).__name__
-        layers.append(DrawnLayer("H", head.in_features, name, "code of its own", n_rest))
-    layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
+        layers.append(DrawnLayer("H", module.body.n_out, name, "code of its own", n_rest))
+    if head is not None:
+        layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
+    elif hasattr(module.body, "decode"):
+        layers.append(DrawnLayer("M", inputs.n_features, "given back", _times(inputs.shape), link=""))
     for n, layer in enumerate(layers):
         seen = any(before.letter == "K" for before in layers[:n])
         yield replace(layer, letter="V") if layer.letter == "K" and seen else layer
@@ -171,7 +174,7 @@ def _shapes(network: Any) -> dict[nn.Module, tuple[int, ...]]:
     module.eval()
     try:
         if layers:
-            weight = module.head.weight
+            weight = network._weight
             with torch.inference_mode():
                 module(network.inputs_.blank(weight.dtype, str(weight.device)))
     finally:

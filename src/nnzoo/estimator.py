@@ -1,11 +1,13 @@
 """Network: the scikit-learn face that every network of the chart wears.
 
 A network file gives a body (and, where it does not descend a gradient, a learning rule); this module gives the rest:
-checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores.
+checks, weighted standardisation, the head, the loop, predictions, and the state that a model file stores. What networks
+without a target have in place of a head is in ``networks/unlabelled.py``.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -147,15 +149,20 @@ def _classifies(network: "Network") -> bool:
     return network.task == "classification"
 
 
+def _has_task(network: "Network") -> bool:
+    return network.task is not None
+
+
 def _gives_probabilities(network: "Network") -> bool:
     return _classifies(network) and network.gives_probabilities
 
 
 class Network(BaseEstimator):
-    """Base of the networks that learn from a target."""
+    """Base of all networks."""
 
     ranges: ClassVar[Mapping[str, Range]]
-    task: str
+    task: str | None
+    """None where a network learns without a target."""
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
@@ -237,7 +244,7 @@ class Network(BaseEstimator):
         n_rows = len(batch)
         settings = self.loop_settings(n_rows, seed, with_validation=valid is not None)
         trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
-        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
+        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._weight.device):
             try:
                 outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
             except TrainingDiverged:
@@ -251,14 +258,18 @@ class Network(BaseEstimator):
         self.trainer_ = None
         return self
 
+    def _whole(self) -> nn.Module:
+        """Return all that a row goes through in training, as one module."""
+        return self.network_
+
     def _measure_pace(self, rows: Batch, batch_size: int) -> dict[str, float]:
         """Return rows per second in training, and the share of its time that the products take alone."""
         n_epochs, seconds = len(self.history_["seconds"]), self.history_["seconds"][-1]
-        alone = seconds_alone(self.network_, rows, batch_size, Arithmetic.named(self.arithmetic_))
+        alone = seconds_alone(self._whole(), rows, batch_size, Arithmetic.named(self.arithmetic_))
         n_steps = n_epochs * count_batches(len(rows), batch_size)
         return {"rows_per_second": n_epochs * len(rows) / seconds, "products_share": n_steps * alone / seconds}
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """Pass once through some rows, going on from where the last call ended.
 
         Standardisation and the last layer's width are learned on the first call, which should see a fair sample.
@@ -267,6 +278,7 @@ class Network(BaseEstimator):
         ----------
         X : array of shape (n_samples, n_features)
         y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Left out where there is no target.
         classes : array of shape (n_classes,), optional
             All labels that will ever come; taken from the first y if left out.
         sample_weight : array of shape (n_samples,), optional
@@ -286,7 +298,7 @@ class Network(BaseEstimator):
         settings = replace(
             self.loop_settings(rows.X.shape[0], seed, with_validation=False), n_epochs=1, keep="last", patience=None
         )
-        with isolated_random_state(seed, self._device):
+        with isolated_random_state(seed, self._weight.device):
             outcome = Loop(self.trainer_, self._to_batch(rows), None, settings, Run())()
         self.network_.load_state_dict(outcome.weights)
         self.n_iter_ += 1
@@ -295,6 +307,7 @@ class Network(BaseEstimator):
         self.best_epoch_, self.best_by_, self.stopped_ = self.n_iter_, "last", outcome.stopped
         return self
 
+    @available_if(_has_task)
     def predict(self, X: Any) -> np.ndarray:
         """Return labels (n,), indicator rows (n, n_labels), or values (n,) or (n, n_outputs) in the target's unit."""
         scores = self._scores(X)
@@ -363,14 +376,14 @@ class Network(BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = True
+        tags.target_tags.required = _has_task(self)
+        tags.target_tags.multi_output = _has_task(self)
         tags.input_tags.sparse = self.accepts_sparse
         if _classifies(self):
             tags.estimator_type = "classifier"
             tags.classifier_tags = ClassifierTags(multi_label=True)
             tags.target_tags.multi_output = False
-        else:
+        elif _has_task(self):
             tags.estimator_type = "regressor"
             tags.regressor_tags = RegressorTags()
         return tags
@@ -424,7 +437,7 @@ class Network(BaseEstimator):
         prefix = "network."
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
         network.load_state_dict(weights, assign=True)
-        network.scaling = self.inputs_.make_scaling().to(network.head.weight.dtype)
+        network.scaling = self.inputs_.make_scaling().to(Arithmetic.named(sizes["arithmetic"]).dtype)
         self.network_ = network.to(choose_device(self.get_params().get("device", "cpu")))
         self.n_features_in_ = self.inputs_.n_features
         if sizes["feature_names"] is not None:
@@ -550,7 +563,7 @@ class Network(BaseEstimator):
         if train.kind == "table" or is_ragged:
             standard = self.standardize(columns, train.step_weight, codes)
         else:
-            standard = learn_channels(train.X, train.weight, pixels=pixels)
+            standard = self.standardize_channels(train.X, train.weight, pixels=pixels)
         self.inputs_ = Inputs(train.kind, self._row_shape(train.X), pixels, codes, standard)
         device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
         n_values = self._count_values(train.X)
@@ -600,12 +613,17 @@ class Network(BaseEstimator):
             self.network_ = self._bare_network(self.inputs_, self._sizes()).to(device)
 
     @property
-    def _device(self) -> torch.device:
-        return self.network_.head.weight.device
+    def _weight(self) -> torch.Tensor:
+        """Return some weight of the network, for its type and its device."""
+        return next(chain(self.network_.parameters(), self.network_.buffers()))
 
     def standardize(self, X: np.ndarray, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
         """Return the scaling of a table: mean 0 and deviation 1 of the weighted training rows, codes as they are."""
         return Standardizer.learn(X, weight, keep=codes)
+
+    def standardize_channels(self, X: np.ndarray, weight: np.ndarray | None, *, pixels: bool) -> Standardizer:
+        """Return the scaling of images and signals: mean 0 and deviation 1 of each channel over all its places."""
+        return learn_channels(X, weight, pixels=pixels)
 
     def _sizes(self) -> dict[str, Any]:
         target = self.target_
@@ -622,7 +640,7 @@ class Network(BaseEstimator):
             "arithmetic": self.arithmetic_,
         }
 
-    def _bare_network(self, inputs: Inputs, sizes: Mapping[str, Any]) -> ScoreNetwork:
+    def _bare_network(self, inputs: Inputs, sizes: Mapping[str, Any]) -> Any:
         """Return a network of these sizes with weights just drawn."""
         body = self.make_body(inputs)
         n_scores = HEADS[sizes["head"]].n_scores(sizes["n_targets"])
@@ -631,7 +649,7 @@ class Network(BaseEstimator):
 
     def _to_inputs(self, X: Any) -> Any:
         """Return rows as the network takes them, on its device: a tensor, or of sequences Steps."""
-        weight = self.network_.head.weight
+        weight = self._weight
         names = getattr(self, "feature_names_in_", None)
         rows = X if self.inputs_.kind == "table" else self.inputs_.of_row(X, type(self).__name__)
         if isinstance(rows, Ragged):
@@ -640,13 +658,13 @@ class Network(BaseEstimator):
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
-        dtype = self.network_.head.weight.dtype
-        coded = torch.from_numpy(self.target_.code(rows.flat_y)).to(self._device)
+        dtype, device = self._weight.dtype, self._weight.device
+        coded = torch.from_numpy(self.target_.code(rows.flat_y)).to(device)
         coded = coded.to(dtype) if coded.is_floating_point() else coded
         return Batch(
             self._to_inputs(rows.X),
             Steps.of(rows.y, coded) if isinstance(rows.y, Ragged) else coded,
-            None if rows.weight is None else torch.from_numpy(rows.weight).to(self._device, dtype),
+            None if rows.weight is None else torch.from_numpy(rows.weight).to(device, dtype),
         )
 
     def _stored_batch(self, kind: str, parts: Callable[[], Iterable[tuple[Any, Any]]], run: Run) -> Batch:
@@ -694,7 +712,8 @@ def _bare_inputs(sizes: Mapping[str, Any]) -> Inputs:
 
 
 def _part(rows: Rows, index: np.ndarray) -> Rows:
-    return Rows(rows.kind, rows.X[index], rows.y[index], None if rows.weight is None else rows.weight[index])
+    y, weight = (None if each is None else each[index] for each in (rows.y, rows.weight))
+    return Rows(rows.kind, rows.X[index], y, weight)
 
 
 def _count_codes(owner: str, X: np.ndarray, columns: Sequence[int] | None) -> dict[int, int]:

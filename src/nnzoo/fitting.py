@@ -73,6 +73,8 @@ def _judge(row: Row, data: Data) -> tuple[str, str]:
     if data.kind not in row.kinds:
         why = WHY_NOT.get((row.kinds[0], data.kind), "")
         return "does not", f"it reads {READS[row.kinds[0]]}{f'; {why}' if why else ''}"
+    if not row.tasks:
+        return "could", f"it learns without a target: {row.use_for.partition(';')[0]}"
     if task is not None and task not in row.tasks:
         return "does not", f"it does {' and '.join(row.tasks)}, no {task}"
     if row.caveat:

@@ -10,6 +10,7 @@ regression                         identity          squared error          valu
 classification, 2 classes          sigmoid           binary cross-entropy   labels, probabilities
 classification, K classes          softmax           cross-entropy          labels, probabilities
 classification, several labels     sigmoid           binary cross-entropy   label sets, probabilities
+none                               -                 the network's own      what the network is for
 =================================  ================  =====================  =================================
 
 ``task=`` picks the row and touches nothing else; feed-forward, convolutional and recurrent bodies share the table.
@@ -17,6 +18,7 @@ classification, several labels     sigmoid           binary cross-entropy   labe
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +34,7 @@ class Head:
     Attributes
     ----------
     kind : str
-        "regression", "binary", "multiclass" or "labels".
+        "regression", "binary", "multiclass", "labels", or "none" where there is no target.
     activation : callable
         Scores (n, n_scores) to values or probabilities of the same shape.
     row_loss : callable
@@ -86,6 +88,10 @@ def _binary_cross_entropy_and_slope(scores: Tensor, target: Tensor) -> tuple[Ten
     return _binary_cross_entropy(scores, target), (torch.sigmoid(scores) - target) / scores.shape[1]
 
 
+def _no_loss(scores: Tensor, target: Tensor) -> Any:
+    raise NotImplementedError("a network without a target brings a loss of its own")
+
+
 HEADS = {
     head.kind: head
     for head in (
@@ -93,6 +99,7 @@ HEADS = {
         Head("binary", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
         Head("multiclass", _softmax, _cross_entropy, _cross_entropy_and_slope),
         Head("labels", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
+        Head("none", _identity, _no_loss, _no_loss),
     )
 }
 

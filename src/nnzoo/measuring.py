@@ -15,6 +15,7 @@ from nnzoo.evaluation.baselines import Baseline, run_baselines
 from nnzoo.evaluation.forecasts import bits, choose_scored, forecast_baselines, symbol_baselines
 from nnzoo.evaluation.imagecolumns import EFFORT, image_columns
 from nnzoo.evaluation.report import Report, evaluate_predictions
+from nnzoo.evaluation.rowvalues import evaluate_row_values
 from nnzoo.evaluation.sequencecolumns import paired_columns
 from nnzoo.model import Model
 from nnzoo.ragged import Ragged
@@ -68,6 +69,18 @@ def measure(model: Model, data: Data, part: Part, how: str) -> Report:
         filters=model.network.pictures() if isinstance(model.network, HasPictures) else None,
         names=names,
     )
+
+
+def measure_unlabelled(model: Model, data: Data, part: Part, how: str) -> Report:
+    """Return the report of a network that learned without a target, by what it says is to be measured."""
+    network: Any = model.network
+    X, _ = encode_rows(model.recipe, part, data.origin)  # pyright: ignore[reportArgumentType]
+    X_train, about = None, NO_BASELINES
+    if data.fingerprint == model.provenance.fingerprint:
+        train = data.chosen(model.provenance.part == TRAIN, "train")
+        X_train, about = encode_rows(model.recipe, train, data.origin)[0], ""  # pyright: ignore[reportArgumentType]
+    found = network.measures(X, X_train)
+    return evaluate_row_values(found, how=how + about, history=network.history_, seed=model.seed)
 
 
 def measure_next(model: Model, data: Data, part: Part, how: str) -> Report:

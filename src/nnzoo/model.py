@@ -177,8 +177,8 @@ class Model:
         }
 
     def class_names(self) -> list[Any]:
-        """Return the labels whose probabilities ``predict_proba`` gives, in its order; empty for regression."""
-        if self.network.task == "regression":
+        """Return the labels whose probabilities ``predict_proba`` gives, in its order; empty but for classification."""
+        if self.network.task != "classification":
             return []
         if self.recipe is not None and self.recipe.target is not None and self.recipe.target.label_names:
             return list(self.recipe.target.label_names)
@@ -340,7 +340,7 @@ def _bare_network(manifest: dict[str, Any], body: nn.Module | None) -> Network:
         "format": stored.is_text,
         "format_version": stored.whole(1),
         "architecture": stored.one_of([*(row.id for row in CATALOG), OWN_BODY]),
-        "task": stored.one_of(TASKS),
+        "task": stored.one_of((*TASKS, None)),
         "seed": stored.whole(0, 2**32),
         "threads": stored.whole(1, 2**20),
         "arithmetic": stored.one_of(PRECISIONS[1:]),
@@ -387,7 +387,7 @@ def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
         check_ranges(cls.__name__, given, cls.ranges)
     except NnzooError as error:
         raise ModelFileError(f"The model file, params: {error.message}", "Use another copy of the file.") from error
-    if given.get("task", cls.task if name == "perceptron" else None) != manifest["task"]:
+    if given.get("task", getattr(cls, "task", None)) != manifest["task"]:
         raise stored.refuse("task", "the task of the parameters", manifest["task"])
     return cls(**given)
 
@@ -405,7 +405,7 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
             "feature_names": stored.anything,
             "n_codes": stored.anything,
             "head": stored.one_of(HEADS),
-            "n_targets": stored.whole(1, 10**7),
+            "n_targets": stored.whole(0, 10**7),
             "flat": stored.is_truth,
             "arithmetic": stored.one_of(PRECISIONS[1:]),
             "n_iter": counts,
@@ -433,9 +433,11 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
     if len(history) != 2 or not stored.is_texts(history[0]) or not counts(history[1]) or len(history[0]) > 100:
         raise stored.refuse("history", "names and a count", "others")
     classes = _read_classes(manifest["classes"])
-    regression = sizes["head"] == "regression"
-    if regression != (manifest["task"] == "regression") or regression != (classes is None):
+    wanted = {"regression": "regression", "none": None}.get(sizes["head"], "classification")
+    if wanted != manifest["task"] or (wanted == "classification") != (classes is not None):
         raise stored.refuse("classes", "labels where the task is classification, and only there", "others")
+    if (sizes["n_targets"] == 0) != (sizes["head"] == "none"):
+        raise stored.refuse("n_targets", "targets where there is a task, and only there", str(sizes["n_targets"]))
     if classes is not None and len(classes) != sizes["n_targets"]:
         raise stored.refuse("classes", f"{sizes['n_targets']} labels", str(len(classes)))
     if sizes["arithmetic"] != manifest["arithmetic"]:

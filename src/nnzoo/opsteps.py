@@ -253,6 +253,56 @@ def convolution(
     )
 
 
+def transposed_convolution(
+    x: np.ndarray,
+    kernels: np.ndarray,
+    bias: np.ndarray | None,
+    z: np.ndarray,
+    names: Sequence[str],
+    *,
+    pad: int = 0,
+    stride: int = 1,
+) -> Step:
+    """Return a transposed convolution: x (C, ...), kernels (C, K, ...), z (K, ...), worked out at its largest value.
+
+    Parameters
+    ----------
+    pad : int
+        Places that are cut off at the start of each axis.
+    """
+    cell = largest(z)
+    k, place = cell[0], cell[1:]
+    rest = [] if bias is None else [float(bias[k])]
+    rows, values, weights = [], [], []
+    for c, *at in product(*map(range, x.shape)):
+        inner = tuple(p + pad - a * stride for p, a in zip(place, at, strict=True))
+        if all(0 <= i < n for i, n in zip(inner, kernels.shape[2:], strict=True)):
+            value, weight = float(x[(c, *at)]), float(kernels[(c, k, *inner)])
+            label = f"{names[0]}[{', '.join(str(i + 1) for i in (c, *at))}]"
+            rows.append((label, value, weight, value * weight))
+            values.append(value)
+            weights.append(weight)
+    rows += [("bias", "", rest[0], rest[0])] if rest else []
+    number = "".join(c for c in names[1] if c.isdigit())
+    reached, by = np.array(values), np.array(weights)
+    operands = {f"{names[0]} that reach it": reached, f"w{number} by which": by}
+    operands |= {} if bias is None else {f"b{number}": bias}
+    return Step(
+        "transposed convolution",
+        "Transposed convolution",
+        f"{names[1]}[k] = Σ over places p of {names[0]}: w{number}[k] laid down at p, times {names[0]}[p]"
+        f"{f' + b{number}[k]' if rest else ''}",
+        f"{cell_name(names[1], cell)} = {sum_of_products(by, reached, *rest)} = {written(z[cell])}",
+        names[1],
+        z,
+        f"Each number lays its filter of {' x '.join(map(str, kernels.shape[2:]))} places down, {stride} places from "
+        "the next one, and what overlaps is added: a convolution run backwards, which makes maps larger.",
+        operands,
+        cell,
+        Working(("from", "value", "weight", "weight·value"), tuple(rows)),
+    )
+
+
 def pooling(kind: str, x: np.ndarray, y: np.ndarray, windows: Sequence[int], names: Sequence[str]) -> Step:
     """Return max or average pooling over windows that touch and do not overlap: x (C, ...), y (C, ...)."""
     cell = largest(y)

@@ -19,7 +19,7 @@ from nnzoo.ragged import Ragged
 AnyRecipe = Recipe | ImageRecipe | SequenceRecipe | TextRecipe
 
 
-def learn_recipe(data: Data, *, with_codes: bool) -> AnyRecipe:
+def learn_recipe(data: Data, *, with_codes: bool, with_target: bool = True) -> AnyRecipe:
     """Return the recipe that the training rows set.
 
     Parameters
@@ -27,8 +27,10 @@ def learn_recipe(data: Data, *, with_codes: bool) -> AnyRecipe:
     data : Data
     with_codes : bool
         Whether the network takes codes of categories.
+    with_target : bool
+        Whether the network learns the target, where there is one.
     """
-    target = _learn_target(data)
+    target = _learn_target(data) if with_target else None
     if data.kind == "image" and data.rule is not None:
         return ImageRecipe(data.rule, str(data.image_column), target)
     if data.kind == "text" and data.text is not None:

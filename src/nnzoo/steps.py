@@ -25,7 +25,7 @@ from nnzoo.errors import DataError, SchemaError, UsageError, counted, listing, q
 from nnzoo.estimator import Network
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
-from nnzoo.measuring import measure, measure_next
+from nnzoo.measuring import measure, measure_next, measure_unlabelled
 from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
@@ -87,9 +87,9 @@ def build(
     ...
     nnzoo.errors.UsageError: network needs the name of one on the chart; got 'lda'. Known: "perceptron", ...
     """
-    if data.task is None and data.output != "next":
-        raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     estimator = _estimator(network, data.kind)
+    if estimator.task is not None and data.task is None and data.output != "next":
+        raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
     _check_fit(estimator, data)
@@ -104,9 +104,10 @@ def build(
         settings["random_state"] = seed
     if data.kind == "image" and known["kind"] is None:
         settings["kind"] = "image"
-    if data.output is not None:
+    if data.output is not None and "output" in known:
         settings["output"] = data.output
-    recipe = learn_recipe(data, with_codes="categorical_features" in known)
+    with_codes = "categorical_features" in known
+    recipe = learn_recipe(data, with_codes=with_codes, with_target=estimator.task is not None)
     if "categorical_features" in known and recipe.categorical_features:
         settings["categorical_features"] = list(recipe.categorical_features)
     settings |= dict(params or {})
@@ -120,7 +121,7 @@ def _check_fit(estimator: Network, data: Data) -> None:
     tasks = rows[0].tasks if rows else ("classification", "regression")
     kinds = rows[0].kinds if rows else estimator.kinds
     able = [row.id for row in catalog.CATALOG if learned_task(data) in row.tasks and data.kind in row.kinds]
-    if learned_task(data) not in tasks:
+    if tasks and learned_task(data) not in tasks:
         raise UsageError(
             f"{type(estimator).__name__} needs a task of {listing(tasks)}; the data set a {learned_task(data)}.",
             f"Use {listing(able)}.",
@@ -268,6 +269,8 @@ def evaluate(model: Model, data: Any) -> Report:
     if data.kind != kind_of(recipe):
         raise DataError(f"The model was not trained on data of the kind {data.kind}.", "Give data of its own kind.")
     part, how = _rows_to_evaluate(model, data)
+    if model.network.task is None:
+        return measure_unlabelled(model, data, part, how)
     return (measure_next if output_of(recipe) == "next" else measure)(model, data, part, how)
 
 
@@ -367,10 +370,17 @@ def make_decoder(
         recipe,
         model.class_names(),
         id_column=settings.get("id_column"),
+        aside=_left_aside(recipe, settings),
         strict=strict,
         on_bad_row=on_bad_row,
         coerce=bool(settings.get("coerce")),
     )
+
+
+def _left_aside(recipe: AnyRecipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the target of the data that the network did not learn, whose column may come and is not used."""
+    target = settings.get("target")
+    return () if recipe.target is not None or target is None else (target["name"],)
 
 
 def _estimator(network: str | Network | nn.Module | None, kind: str) -> Network:

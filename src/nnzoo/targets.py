@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError, listing
-from nnzoo.heads import Head, choose_head
+from nnzoo.heads import HEADS, Head, choose_head
 
 MAX_DISTINCT_NUMBERS = 0.5
 """Numbers given as class labels are refused when more than this share of many rows is distinct."""
@@ -71,6 +71,10 @@ class Target:
             return (scores > 0).astype(np.int64)
         numbers = (scores[:, 0] > 0).astype(np.int64) if self.head.kind == "binary" else scores.argmax(axis=1)
         return np.asarray(self.classes)[numbers]
+
+
+NO_TARGET = Target(HEADS["none"], None, 0, True, Standardizer.identity(0))
+"""Of networks that learn without one."""
 
 
 def read_target(owner: str, task: str, y: object, weight: np.ndarray | None) -> Target:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from nnzoo import opsteps
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.targets import Target
-from nnzoo.trace import Step
+from nnzoo.trace import MAX_SHOWN, Step, factor, written
 
-SILENT = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+SILENT = (nn.Identity, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 """Layers that change nothing in a prediction."""
 
 
@@ -104,6 +104,8 @@ def trace_scores(
     yield from before
     yield replace(last, labels=tuple(labels)) if len(labels) == len(last.result) else last
     scores, kind = last.result, target.head.kind
+    if kind == "none":
+        return
     if kind == "regression":
         standard = target.standard
         value = standard.invert(scores[None])[0]
@@ -118,6 +120,31 @@ def trace_scores(
         yield opsteps.softmax(scores, shares, symbols, labels)
     else:
         yield opsteps.sigmoid(scores, shares, symbols, labels[-1:] if kind == "binary" else labels)
+
+
+def trace_losses(rows: np.ndarray, rebuilt: np.ndarray, names: Names) -> Step:
+    """Return the last step of a network that gives back what it was given: the squared error of the row.
+
+    Parameters
+    ----------
+    rows, rebuilt : array
+        One row as standardised, and what came back.
+    """
+    before, name = names.next("e")
+    x, y = rows.ravel(), rebuilt.ravel()
+    squares = np.square(x - y)
+    cell = int(squares.argmax())
+    return Step(
+        "squared error",
+        "What was lost on the way",
+        f"{name} = Σ over i of (x'[i] - {before}[i])²",
+        f"{name} = {written(squares.sum())}; most at i = {cell + 1}: ({written(x[cell])} - {factor(y[cell])})² = "
+        f"{written(squares[cell])}",
+        name,
+        squares.sum(keepdims=True),
+        "The more a row differs from those of training, the worse the code holds it.",
+        {"x'": rows, before: rebuilt} if rows.size <= MAX_SHOWN else {},
+    )
 
 
 def array(tensor: Tensor) -> np.ndarray:
@@ -181,6 +208,13 @@ def _convolution(module: Any, x: np.ndarray, z: np.ndarray, names: Names) -> Ste
     return opsteps.convolution(x, _numbers(module.weight), bias, z, symbols, pad=(width, width), stride=stride)
 
 
+def _transposed(module: Any, x: np.ndarray, z: np.ndarray, names: Names) -> Step:
+    bias = None if module.bias is None else _numbers(module.bias)
+    pad, stride = int(module.padding[0]), int(module.stride[0])
+    symbols = names.next("z", new_layer=True)
+    return opsteps.transposed_convolution(x, _numbers(module.weight), bias, z, symbols, pad=pad, stride=stride)
+
+
 def _batch_norm(module: Any, x: np.ndarray, y: np.ndarray, names: Names) -> Step:
     moments = [_numbers(module.running_mean), _numbers(module.running_var)]
     affine = [_numbers(module.weight), _numbers(module.bias)]
@@ -227,6 +261,8 @@ ORDINARY: dict[type[nn.Module], Callable[[Any, np.ndarray, np.ndarray, Names], S
     nn.Linear: linear,
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
+    nn.ConvTranspose1d: _transposed,
+    nn.ConvTranspose2d: _transposed,
     nn.BatchNorm1d: _batch_norm,
     nn.BatchNorm2d: _batch_norm,
     nn.LayerNorm: _layer_norm,

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 import nnzoo
 from nnzoo.engine.batches import Batch
+from nnzoo.networks.unlabelled import RowLosses
 from nnzoo.recipes import encode_rows
 
 SMALL = {
@@ -19,6 +20,7 @@ SMALL = {
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
 }
+SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 
@@ -33,7 +35,8 @@ def small(samples):
         nnzoo.train(model, data, verbose=0)
         X, y = encode_rows(model.recipe, data.train, "rows")
         X = X[np.arange(N_ROWS)]
-        return model.network, X[..., None] if row.kinds[0] == "image" else X, y[:N_ROWS]
+        X = X[..., None] if row.kinds[0] == "image" else X
+        return model.network, X, None if y is None else y[:N_ROWS]
 
     return small
 
@@ -43,10 +46,16 @@ def test_the_gradient_is_that_of_differences(row, small):
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
-    batch = Batch(network._to_inputs(X), torch.as_tensor(network.target_.code(y)), None)
+    wrapped = [f"network.{name}" for name, _ in body.named_parameters()]
+    target = torch.as_tensor(network.target_.code(y)) if row.tasks else None
+    batch = Batch(network._to_inputs(X), target, None)
     names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in body.named_parameters()], strict=True)
 
     def loss(*parameters):
+        if not row.tasks:
+            return functional_call(
+                RowLosses(network.network_), dict(zip(wrapped, parameters, strict=True)), (batch.inputs,)
+            )
         scores = functional_call(body, dict(zip(names, parameters, strict=True)), (batch.inputs,))
         return network.target_.head.row_loss(scores, batch.target)
 
@@ -134,7 +143,15 @@ def recurrent(step, n_states):
     return forward
 
 
+def autoencoder(x, w):
+    for layer in ("encoder.0.0", "encoder.1"):
+        x = w[f"body.{layer}.weight"] @ x + w[f"body.{layer}.bias"]
+        x = np.tanh(x) if layer == "encoder.0.0" else x
+    return x
+
+
 FORWARD = {
+    "auto-encoder": autoencoder,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "deep-feed-forward": deep_feed_forward,
@@ -150,7 +167,7 @@ def test_the_scores_are_those_of_plain_numpy(row, small):
     tensors = network.fitted_state().tensors
     weights = {name.removeprefix("network."): t.astype(np.float64) for name, t in tensors.items()}
     mean, scale = tensors["input.mean"], tensors["input.scale"]
-    scores = network.decision_function(X)
+    scores = network.decision_function(X) if row.tasks else network.transform(X)
     rows = X / 255 if row.kinds[0] == "image" else X
     wanted = [FORWARD[row.id]((values - mean) / scale, weights) for values in rows]
     np.testing.assert_allclose(scores, np.squeeze(wanted), rtol=1e-10, atol=1e-12)

@@ -43,7 +43,7 @@ def build(
     from nnzoo import steps
     from nnzoo.cli.outline import outline
 
-    data = given.load_to_learn(source)
+    data = given.load_to_learn(source, network)
     network, params = chosen_network(network, params, settings, data)
     found = outline(steps.build(network, data, params, seed=given.seed), data)
     if as_json:

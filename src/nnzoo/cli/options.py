@@ -131,10 +131,13 @@ class LoadOptions:
                     words += [name, str(each)]
         return shlex.join([*words, *more])
 
-    def load_to_learn(self, source: str) -> "Data":
-        """Load the data as the options say; raise UsageError without anything to predict."""
+    def load_to_learn(self, source: str, network: str | None = None) -> "Data":
+        """Load the data as the options say; raise UsageError without anything to predict, unless nothing has to be."""
+        from nnzoo.catalog import find
+
         data = self.load(source)
-        if data.target is None and data.output != "next":
+        needs_target = network is None or bool(find(network).tasks)
+        if needs_target and data.target is None and data.output != "next":
             raise UsageError("The command needs to know which column to predict.", "Add --target COLUMN.")
         return data
 

@@ -103,13 +103,13 @@ def outline(model: Model, data: Data) -> Outline:
     sized: Any = model.network.sized_to(X, y)
     whole = sized.network_.eval()
     whole.scaling = nn.Identity()
-    row = sized.inputs_.blank(whole.head.weight.dtype, "meta")
+    row = sized.inputs_.blank(sized._weight.dtype, "meta")
     return Outline(
         network=type(sized).__name__,
         n_rows=len(X),
         shape=sized.inputs_.shape,
         per_step=sized.inputs_.of_any_length,
-        n_scores=sized.target_.n_scores,
+        n_scores=sized.target_.n_scores or whole.body.n_out,
         layers=tuple(_layers(whole, row)),
         n_weights=n_weights(sized),
         arithmetic=sized.arithmetic_,

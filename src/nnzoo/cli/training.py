@@ -85,7 +85,7 @@ def train(
         from nnzoo import steps
         from nnzoo.training.checkpoint import Checkpoints
 
-        data = given.load_to_learn(source)
+        data = given.load_to_learn(source, network)
         network, params = chosen_network(network, params, settings, data)
         rejects = _write_rejects(data, places.run)
         say = _Speaker(silent=quiet or as_json)

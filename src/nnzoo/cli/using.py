@@ -224,7 +224,9 @@ def list_networks(as_json: Json = False) -> None:
         return
     width = max(len(row.id) for row in CATALOG)
     for row in CATALOG:
-        print(f"{row.abbreviation:<4} {row.id:<{width}}  {row.year}  {', '.join(row.tasks)}: {row.use_for}")
+        print(
+            f"{row.abbreviation:<4} {row.id:<{width}}  {row.year}  {', '.join(row.tasks) or 'no target'}: {row.use_for}"
+        )
 
 
 def _load_model(path: str) -> "Model":

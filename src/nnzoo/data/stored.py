@@ -85,6 +85,6 @@ def wholes(low: int, high: int = 2**53) -> Check:
     return lambda value: type(value) is list and all(is_whole(item) for item in value)
 
 
-def one_of(known: Collection[str]) -> Check:
-    """Return the check for one of a few strings."""
-    return lambda value: type(value) is str and value in known
+def one_of(known: Collection[str | None]) -> Check:
+    """Return the check for one of a few strings, or None where that is among them."""
+    return lambda value: (value is None or type(value) is str) and value in known

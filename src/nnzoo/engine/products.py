@@ -7,26 +7,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nnzoo.engine.batches import Batch, cut_batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.steps import Steps
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-FUNCTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
-    nn.Conv1d: functional.conv1d,
-    nn.Conv2d: functional.conv2d,
-    nn.Conv3d: functional.conv3d,
-}
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 REPEATS = 5
 
 
 def multiply_adds(network: nn.Module, row: Tensor | Steps) -> float:
     """Return the multiply-adds of the products in the forward pass of one row.
 
-    Every weight matrix or filter counts once for each place where its layer gives an output: a pixel of a map, a step
-    of a sequence, or the row.
+    Every weight matrix or filter counts once for each place where its layer gives an output (a transposed one: takes an
+    input): a pixel of a map, a step of a sequence, or the row.
 
     Parameters
     ----------
@@ -41,7 +36,7 @@ def multiply_adds(network: nn.Module, row: Tensor | Steps) -> float:
     passes = _pass_through(network, row)
     return float(
         sum(
-            math.prod(parameter.shape) * _n_places(module, passes[module][1])
+            math.prod(parameter.shape) * _n_places(module, passes[module])
             for module, own in _own_matrices(passes).items()
             for parameter in own.values()
         )
@@ -101,8 +96,10 @@ def _pass_through(network: nn.Module, rows: Tensor | Steps) -> dict[nn.Module, t
     return {module: seen[module] for module in weighted if module in seen}
 
 
-def _n_places(module: nn.Module, output: Tensor) -> int:
-    return output.numel() // output.shape[1 if isinstance(module, CONVOLUTIONS) else -1]
+def _n_places(module: nn.Module, passed: tuple[Tensor, Tensor]) -> int:
+    """Return how often the weights of a layer are multiplied: at places that come out, or of transposed ones go in."""
+    values = passed[0 if isinstance(module, TRANSPOSED) else 1]
+    return values.numel() // values.shape[1 if isinstance(module, CONVOLUTIONS) else -1]
 
 
 def _own_matrices(passes: Iterable[nn.Module]) -> dict[nn.Module, dict[str, Tensor]]:
@@ -127,18 +124,18 @@ def _products_of(
 
     if isinstance(module, CONVOLUTIONS):
         given, kernels, slope = noise(*x.shape), noise(*module.weight.shape), noise(*out.shape)
-        how = (module.stride, module.padding, module.dilation)
-        wanted, none = [not is_first, True, False], [0] * len(module.stride)
+        how = (module.stride, module.padding, module.dilation, module.transposed, module.output_padding, 1)
+        wanted = [not is_first, True, False]
         backward = torch.ops.aten.convolution_backward
         return [
-            lambda: FUNCTIONS[type(module)](given, kernels, None, *how),
-            lambda: backward(slope, given, kernels, None, *how, False, none, 1, wanted),
+            lambda: torch.convolution(given, kernels, None, *how),
+            lambda: backward(slope, given, kernels, None, *how, wanted),
         ]
     products: list[Callable[[], object]] = []
     for name, matrix in own.items():
         is_hidden = "weight_hh" in name
         n_times, with_inputs = (out.shape[1] if is_hidden else 1), is_hidden or not is_first
-        products += _matrix_products(noise, _n_places(module, out), matrix, n_times, with_inputs=with_inputs)
+        products += _matrix_products(noise, _n_places(module, passed), matrix, n_times, with_inputs=with_inputs)
     return products
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from nnzoo.evaluation.metrics import Metric, primary_metric, score
 from nnzoo.evaluation.verdict import Difference, best_baseline, compare, verdict_words
 from nnzoo.files import write_output
 
+if TYPE_CHECKING:
+    from nnzoo.evaluation.rowvalues import Shown
+
 
 @dataclass(frozen=True, repr=False)
 class Report:
@@ -24,10 +27,10 @@ class Report:
 
     Parameters
     ----------
-    task : str
-        "classification" or "regression".
+    task : str or None
+        "classification" or "regression"; None where the network learned without a target.
     primary : str
-        Metric that the comparison uses: "accuracy", "f1_micro" or "rmse".
+        Metric that the comparison uses: "accuracy", "f1_micro" or "rmse"; without a target the network's own.
     n_rows : int
     metrics : dict of str to Metric
     baselines : list of Baseline
@@ -50,9 +53,11 @@ class Report:
         Of the training.
     gallery : Gallery or None
         Of images and filters.
+    shows : tuple of Shown
+        Pictures of the network's own.
     """
 
-    task: str
+    task: str | None
     primary: str
     n_rows: int
     metrics: dict[str, Metric]
@@ -68,6 +73,7 @@ class Report:
     how: tuple[str, ...]
     history: dict[str, list[Any]] | None
     gallery: Gallery | None = None
+    shows: tuple["Shown", ...] = ()
 
     @property
     def best_baseline(self) -> Baseline | None:

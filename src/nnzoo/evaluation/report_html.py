@@ -4,7 +4,7 @@ All text goes through ``escape``; the page's policy forbids scripts and every re
 the text around, so that a fragment fits a notebook of any theme.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -37,9 +37,9 @@ def page(report: "Report") -> str:
 
 def fragment(report: "Report") -> str:
     """Return the report as one ``<div>`` with its own style, for a notebook."""
-    first = (_head, _metrics, _sample, _baselines, _labels, _confusion, _calibration, _residuals, _worst, _filters)
-    style = STYLE + VERDICT + (sheets.STYLE if report.gallery else "")
-    body = "".join(section(report) for section in (*first, _history, _code))
+    first = (_head, _metrics, _sample, _shows, _baselines, _labels, _confusion, _calibration, _residuals, _worst)
+    style = STYLE + VERDICT + (sheets.STYLE if report.gallery or report.shows else "")
+    body = "".join(section(report) for section in (*first, _filters, _history, _code))
     return f'<div class="nnzoo"><style>{style}</style>{body}</div>'
 
 
@@ -62,6 +62,14 @@ def _metrics(report: "Report") -> str:
 
 def _sample(report: "Report") -> str:
     return gallery_html.sample(report, report.gallery) if report.gallery else ""
+
+
+def _shows(report: "Report") -> str:
+    parts = []
+    for each in report.shows:
+        drawn = sheets.image_lines(each.content) if isinstance(each.content, Mapping) else svg(each.content, each.title)
+        parts.append(f"<h2>{escape(each.title)}</h2>{_paragraph(each.sentence)}{drawn}")
+    return "".join(parts)
 
 
 def _baselines(report: "Report") -> str:

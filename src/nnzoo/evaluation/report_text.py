@@ -21,7 +21,7 @@ def text(report: "Report") -> str:
     """Return the report as lines of text without control characters."""
     parts = [
         [
-            f"Evaluation on {counted(report.n_rows, 'row')} ({report.task})",
+            f"Evaluation on {counted(report.n_rows, 'row')}" + (f" ({report.task})" if report.task else ""),
             *(f"  {shown(line)}" for line in report.how),
         ],
         table(

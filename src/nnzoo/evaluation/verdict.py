@@ -84,7 +84,7 @@ def compare(
     else:
         gain = (prediction == truth).astype(float) - (baseline.prediction == truth)
         parts = np.stack([gain, np.ones(len(gain))], axis=1)
-        value, low, high = _with_made_up(parts, np.array([[1.0, 1], [-1, 1]]), _mean, seed)
+        value, low, high = _with_made_up(parts, np.array([[1.0, 1], [-1, 1]]), mean_of_sums, seed)
     told_apart = len(truth) >= MIN_ROWS and (low > 0 or high < 0)
     outcome = OUTCOMES[1] if not told_apart else OUTCOMES[0] if low > 0 else OUTCOMES[2]
     return Difference(baseline.name, metric, value, low, high, outcome)
@@ -113,7 +113,7 @@ def verdict_words(
     n_rows : int
     """
     rows = f"{n_rows:,} row{'s' * (n_rows != 1)}"
-    title = TITLES[own.name]
+    title = TITLES.get(own.name, own.name.replace("_", " "))
     if best is None or difference is None:
         return f"The network reaches {title} {own} on {rows}. There is no baseline beside it."
     words = [
@@ -153,7 +153,8 @@ def _with_made_up(parts: np.ndarray, made_up: np.ndarray, statistic: Any, seed: 
     return value, min(low, value), max(high, value)
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
+def mean_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Return means from sums of values and of ones, shape (n_draws, 2)."""
     return sums[:, 0] / sums[:, 1]
 
 

@@ -60,7 +60,7 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
     steps = [*traced.steps, *network.trace(traced.X, traced.inputs, labels)]
     if isinstance(traced.X, Ragged) and 1 < len(traced.X.values) <= MAX_INFLUENCE_STEPS:
         steps.append(_influence(network, traced.X))
-    predicted = decoder.decode(chunk)[PREDICTION][-1]
+    predicted = _predicted(decoder.decode(chunk))
     if isinstance(model.recipe, SequenceRecipe) and model.recipe.output == "next":
         steps.append(_to_unit(model.recipe, steps, traced.X.width))
     steps.append(_prediction(steps, model, predicted, labels))
@@ -70,6 +70,11 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
         "are pictures with the cell that is worked out, and often another one to work out by hand."
     )
     return Trace(title, words, tuple(steps))
+
+
+def _predicted(frame: Any) -> Any:
+    """Return the prediction of the last row; of a network without a target the first thing it says of a row."""
+    return frame[PREDICTION if PREDICTION in frame.columns else frame.columns[1]][-1]
 
 
 def _find(decoder: Decodes, rows: Any, row: int | None, name: str | None) -> tuple[Any, str]:
@@ -196,6 +201,8 @@ def _prediction(steps: Sequence[Step], model: Model, predicted: Any, labels: Seq
     elif before.op == "sigmoid":
         formula = "ŷ = all labels with p > 0.5"
         numbers = ", ".join(f"{name} {written(share)}" for name, share in zip(labels, before.result, strict=True))
+    elif model.network.task is None:
+        formula, numbers = "ŷ as predict gives it", f"ŷ = {_said(predicted)}"
     else:
         formula, numbers = f"ŷ = {before.name}", f"ŷ = {_said(predicted)}"
     lines: list[tuple[Any, ...]] = []

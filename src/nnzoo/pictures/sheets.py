@@ -109,6 +109,31 @@ def matrix_sheet(
     )
 
 
+def image_lines(lines: Mapping[str, np.ndarray], side: int = STRIP_SIDE) -> str:
+    """Return rows of images, each behind its name.
+
+    Parameters
+    ----------
+    lines : mapping of str to uint8 array (n, height, width), (n, height, width, 1) or (n, height, width, 3)
+    side : int, default 56
+        Longest side of an image on the page.
+    """
+    rows = "".join(
+        f'<tr><th scope="row">{words(name)}</th>'
+        + "".join(
+            f"<td>{img(image, f'{name}, image {i}', side)}</td>" for i, image in enumerate(_flat(images), start=1)
+        )
+        + "</tr>"
+        for name, images in lines.items()
+    )
+    return f'<div class="wide strip" style="overflow-x:auto"><table><tbody>{rows}</tbody></table></div>'
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    """Return grey images without an axis of channels."""
+    return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+
+
 def image_strip(
     images: np.ndarray, labels: Sequence[Any] | np.ndarray | None = None, *, per_label: int = 8, side: int = STRIP_SIDE
 ) -> str:
@@ -128,7 +153,7 @@ def image_strip(
     str
         At most 12 classes, sorted by number or letter.
     """
-    pixels = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    pixels = _flat(images)
     known = labels.tolist() if isinstance(labels, np.ndarray) else labels if labels is None else list(labels)
     if not known or isinstance(known[0], float):
         body = _strip_sheet(pixels, known, 2 * per_label, side)

@@ -68,6 +68,8 @@ class Decoder:
         "skip": a row that does not fit gets an empty prediction and the reason as its note.
     coerce : bool
         Take cells that do not fit their column as missing.
+    aside : tuple of str
+        Columns that may come and are not used, without a word.
 
     Attributes
     ----------
@@ -85,6 +87,7 @@ class Decoder:
     strict: bool = False
     on_bad_row: str = "error"
     coerce: bool = False
+    aside: tuple[str, ...] = ()
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     n_rows: int = 0
     n_rejected: int = 0
@@ -146,7 +149,7 @@ class Decoder:
     def _parse(self, table: Table) -> tuple[np.ndarray, pl.DataFrame, list[Reject]]:
         """Return the places of the rows that fit, these rows parsed, and the others."""
         wanted = self.recipe.columns
-        known = {column.name for column in wanted} | {self.id_column}
+        known = {column.name for column in wanted} | {self.id_column, *self.aside}
         if self.recipe.target is not None:
             known.add(self.recipe.target.name)
         self.extra = tuple(name for name in table.frame.columns if name not in known)
@@ -189,6 +192,8 @@ def predicted_columns(
 ) -> dict[str, Any]:
     """Return the columns "prediction" and "probability_<label>" of some rows; without rows they are empty."""
     several = target is not None and target.labels == "several"
+    if hasattr(network, "answers"):
+        return {name: pl.Series(values) for name, values in network.answers(X).items()}  # pyright: ignore[reportAttributeAccessIssue]
     if len(X) == 0:
         empty = pl.Series([], dtype=pl.Float64)
         return {PREDICTION: empty} | {f"probability_{label}": empty for label in classes}

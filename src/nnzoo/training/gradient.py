@@ -66,6 +66,8 @@ class GradientTrainer:
     in_parts : bool
         Whether threads may share out a batch. The network takes no means over its rows, and its random draws come from
         :mod:`nnzoo.engine.draws`.
+    losses : callable, optional
+        (network, batch) to the loss of each row (n,), where that is more than ``row_loss`` of the scores.
     """
 
     def __init__(
@@ -76,9 +78,11 @@ class GradientTrainer:
         arithmetic: Arithmetic,
         *,
         in_parts: bool = False,
+        losses: Callable[[nn.Module, Batch], Tensor] | None = None,
     ) -> None:
         self.network = network
         self.row_loss = row_loss
+        self.losses = losses
         self.settings = settings
         self.arithmetic = arithmetic
         self.parameters = [p for p in network.parameters() if p.requires_grad]
@@ -263,12 +267,14 @@ class GradientTrainer:
         return self._copies[:n_parts]
 
     def _loss(self, batch: Batch, network: nn.Module) -> Tensor:
-        if not self.arithmetic.autocast:
-            return batch.mean(self.row_loss(network(batch.inputs), batch.target))
+        with nullcontext() if not self.arithmetic.autocast else self._in_bfloat16(batch, network):
+            found = network(batch.inputs) if self.losses is None else self.losses(network, batch)
+        found = found.float() if self.arithmetic.autocast else found
+        return batch.mean(found if self.losses is not None else self.row_loss(found, batch.target))
+
+    def _in_bfloat16(self, batch: Batch, network: nn.Module) -> torch.autocast:
         # Threads would share the store of converted weights; copies have theirs converted already.
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16, cache_enabled=network is self.network):
-            scores = network(batch.inputs)
-        return batch.mean(self.row_loss(scores.float(), batch.target))
+        return torch.autocast(batch.inputs.device.type, torch.bfloat16, cache_enabled=network is self.network)
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
