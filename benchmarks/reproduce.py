@@ -212,7 +212,8 @@ def page(store: Store) -> str:
         if rows:
             head = f"## [{row.name}](networks/{row.id}.md)\n\n    python benchmarks/reproduce.py {row.id}\n\n"
             parts.append(head + "\n".join(machine.table(HEAD, rows)).rstrip())
-    parts.append("## Machines\n\n" + "\n".join(f"{place}. {words}" for place, words in enumerate(machines, 1)))
+    if machines:
+        parts.append("## Machines\n\n" + "\n".join(f"{place}. {words}" for place, words in enumerate(machines, 1)))
     return "\n\n".join(parts) + "\n"
 
 
