@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT := demo
 
-.PHONY: demo test check soak format bench notebooks clean
+.PHONY: demo test check soak format bench reproduce notebooks clean
 
 demo: .venv/.ready
 	@mkdir -p $(OUT)
@@ -51,6 +51,10 @@ format: .venv/.tools
 bench: .venv/.tools
 	$(BIN)/python benchmarks/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(MNIST),--mnist $(MNIST))
+
+# The networks' numbers, measured again and written to docs/numbers.md: NAMES=lstm is one network, MNIST=FOLDER as above.
+reproduce: .venv/.tools
+	$(BIN)/python benchmarks/reproduce.py $(or $(NAMES),all) --page $(if $(MNIST),--mnist $(MNIST))
 
 # Executes them in place; Fashion-MNIST takes some minutes.
 notebooks: .venv/.tools

@@ -8,7 +8,6 @@ is written to FILE.jsonl as it comes, so that a run that was stopped goes on whe
 """
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -63,7 +62,7 @@ class Bench:
         if options.again:
             self.found = {name: each for name, each in self.found.items() if each.get("busy", 0.0) <= machine.BUSY_FROM}
         self.older = {without_source(name): result for name, result in self.found.items()}
-        self.source = source_hash()
+        self.source = machine.source_hash()
         self.shows_older = False
 
     def run(
@@ -140,17 +139,6 @@ def last_line(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
         told = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with {done.returncode}"]
         raise NotRun(f"failed: {told[-1].strip()[:200]}")
     return json.loads(lines[-1])
-
-
-def source_hash() -> str:
-    """Return a hash of nnzoo's source, so that figures of another version are measured again."""
-    import nnzoo
-
-    folder = Path(nnzoo.__file__).parent
-    content = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        content.update(path.read_bytes())
-    return content.hexdigest()[:12]
 
 
 def write_digits(path: Path) -> None:

@@ -1,5 +1,6 @@
 """What stands above the tables: the machine, the versions, how to read them; and small helpers of the tables."""
 
+import hashlib
 import os
 import platform
 import statistics
@@ -17,7 +18,6 @@ INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "as
 
 def introduction(bench: Any, command: str) -> str:
     """Return the head of the page."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lines = [
         "# Benchmarks",
         "",
@@ -37,7 +37,7 @@ def introduction(bench: Any, command: str) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| processor | {processor()}, {cores} cores, {bench.n_threads} threads used by every peer |",
+        f"| processor | {processor()}, {n_cores()} cores, {bench.n_threads} threads used by every peer |",
         f"| system | {platform.system()} {platform.release()}, Python {platform.python_version()} |",
         f"| rounds | {bench.n_rounds} |",
         f"| unset for all | settings of OpenBLAS, MKL, NVPL, BLIS and oneDNN that choose kernels; {slow_ones()} |",
@@ -88,6 +88,11 @@ def installed(environment: str) -> str:
         return str(error)
 
 
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processor() -> str:
     """Return the processor's name and the instructions that matter here."""
     try:
@@ -99,6 +104,17 @@ def processor() -> str:
     name = fields.get("model name", platform.machine())
     family = f" family {fields['cpu family']} model {fields['model']}" if "cpu family" in fields else ""
     return f"{name}{family} ({', '.join(each for each in INSTRUCTIONS if each in flags)})"
+
+
+def source_hash() -> str:
+    """Return a hash of nnzoo's source, so that figures of another version are measured again."""
+    import nnzoo
+
+    folder = Path(nnzoo.__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        content.update(path.read_bytes())
+    return content.hexdigest()[:12]
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from nnzoo import GRU
 from nnzoo.networks.gru import GRUCell
@@ -25,6 +26,21 @@ def test_both_forms_of_the_gru_agree_where_u_is_diagonal_and_differ_elsewhere():
         with torch.no_grad():
             cell.weight_hh[10:] = torch.diag(torch.arange(1.0, 6.0, dtype=torch.float64) / 3)
     assert torch.allclose(Unrolled(after)(x)[0], Unrolled(before)(x)[0], atol=1e-12)
+
+
+def test_both_forms_of_the_gru_agree_where_the_reset_gate_is_open():
+    """With r = 1 both candidates are tanh(W x + b + U h + b')."""
+    torch.manual_seed(0)
+    after, before = GRUCell(3, 5).double(), GRUCell(3, 5, reset_after=False).double()
+    nn.init.normal_(after.bias_hh)
+    with torch.no_grad():
+        after.bias_ih[:5] = 1e9
+    before.load_state_dict(after.state_dict())
+    x = torch.randn(2, 9, 3, dtype=torch.float64)
+    assert torch.allclose(Unrolled(after)(x)[0], Unrolled(before)(x)[0], atol=1e-12)
+    with torch.no_grad():
+        before.bias_ih[:5] = 0
+    assert not torch.allclose(Unrolled(after)(x)[0], Unrolled(before)(x)[0], atol=1e-4)
 
 
 def test_an_update_gate_at_one_copies_the_state():
