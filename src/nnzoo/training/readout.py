@@ -44,9 +44,9 @@ KEPT_ROWS = 1024
 """Rows that are kept for leave-one-out errors."""
 CLEAR_OF_ROUNDING = 1e3
 """λ is safe above so many rounding errors of the largest eigenvalue."""
-RIDGES = torch.logspace(-12, 2, 29, dtype=torch.float64)
+RIDGES = torch.logspace(-10, 2, 25, dtype=torch.float64)
 """Values of λ that "gcv" tries, in units of the mean eigenvalue of HᵀH."""
-LEAST_LEFT = 1e-9
+LEAST_LEFT = 1e-13
 """1 - hᵢᵢ is taken to be no less: a row that decides its own score alone says nothing when it is left out."""
 LEAST_FACTOR, MOST_FACTOR, NEWTON_STEPS = 1e-3, 1e4, 50
 
