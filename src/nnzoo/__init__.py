@@ -20,6 +20,7 @@ _WHERE = {
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
+    "nnzoo.networks.extreme_learning": ("ExtremeLearningMachine",),
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),

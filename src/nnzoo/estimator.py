@@ -293,7 +293,7 @@ class Network(BaseEstimator):
             self.history_, self.n_iter_, self.trainer_ = {}, 0, None
         if self.trainer_ is None:
             self._count_values(rows.X)
-            self.trainer_ = self.learn(self.network_, rows.X.shape[0], self.get_params()["n_epochs"])
+            self.trainer_ = self.learn(self.network_, rows.X.shape[0], self.get_params().get("n_epochs", 1))
         seed = derive_seed(self._draw_seed(), *TRAINING_SEED, self.n_iter_) % 2**32
         settings = replace(
             self.loop_settings(rows.X.shape[0], seed, with_validation=False), n_epochs=1, keep="last", patience=None
@@ -523,8 +523,9 @@ class Network(BaseEstimator):
         if given is not None:
             return rows, self._check_rows(*given, reset=False)
         own = self.get_params(deep=False)
-        from_rows = own["early_stopping"] == "auto" and rows.X.shape[0] >= EARLY_STOPPING_FROM_ROWS
-        if not (own["early_stopping"] is True or from_rows) or rows.X.shape[0] < 2:
+        stops = own.get("early_stopping", False)
+        from_rows = stops == "auto" and rows.X.shape[0] >= EARLY_STOPPING_FROM_ROWS
+        if not (stops is True or from_rows) or rows.X.shape[0] < 2:
             return rows, None
         strata = rows.y if target.head.kind in ("binary", "multiclass") else None
         if isinstance(strata, Ragged):

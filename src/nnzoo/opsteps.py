@@ -71,8 +71,9 @@ CURVES = {
         "above -1.7581",
         "scaled so that means stay 0 and deviations 1 from layer to layer",
     ),
+    "sin": Curve("sin(z)", "cos(z)", "-1 to 1", "a sum becomes a wave: rows far apart may be alike"),
 }
-"""Activations by name, as :data:`nnzoo.networks.parts.ACTIVATIONS` has them."""
+"""Activations by name, as :data:`nnzoo.networks.parts.ACTIVATIONS` has them, and the sine of random layers."""
 
 
 def dense(
