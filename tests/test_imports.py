@@ -42,7 +42,7 @@ APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
 SHARED_BY_NETWORKS = {
     f"nnzoo.networks.{name}" for name in ("parts", "backpropagation", "gates", "memory", "remembering")
-}
+} | {f"nnzoo.networks.{name}" for name in ("gated_cell", "attending", "transformer", "answering")}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

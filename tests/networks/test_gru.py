@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from nnzoo import GRU
-from nnzoo.networks.gru import GRUCell
+from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.lstm import LSTMCell
 from nnzoo.networks.memory import Unrolled
 

@@ -198,9 +198,7 @@ class RecurrentBody(nn.Module):
 
     def flat(self, outputs: Tensor, x: Steps) -> Tensor:
         """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
-        if bool((x.lengths == outputs.shape[1]).all()):
-            return outputs.flatten(0, 1)
-        return outputs[x.mask()]
+        return x.unpadded(outputs)
 
     def summary(self, carried: Carried) -> Tensor:
         """Return one vector for each sequence, (n, n_out)."""
@@ -242,9 +240,10 @@ class RecurrentBody(nn.Module):
         if self.per_step:
             names.last = f"{symbol}({x.longest})"
         else:
-            yield self._trace_summary(plain(h[0]), plain(output[0]), names)
+            yield self.trace_summary(plain(h[0]), plain(output[0]), names)
 
-    def _trace_summary(self, h: np.ndarray, v: np.ndarray, names: Names) -> Step:
+    def trace_summary(self, h: np.ndarray, v: np.ndarray, names: Names) -> Step:
+        """Return how outputs (T, n_out) become one vector (n_out,)."""
         before, name = names.next("v")
         cell = largest(v)
         column = h[:, cell[0]]
