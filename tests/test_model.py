@@ -21,6 +21,7 @@ from nnzoo import (
     GRU,
     LSTM,
     RNN,
+    AttentionNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     FeedForward,
@@ -107,6 +108,11 @@ CASES = {
     "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
     "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
+    "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
+    "AttentionNetwork transformer": (
+        lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),
+        sequences,
+    ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

@@ -161,8 +161,7 @@ class AdditiveAttention(nn.Module):
             (j,),
             Working(("unit", "W q", "U h + b", "tanh", "v", "v·tanh"), (*rows, ("sum", "", "", "", "", bent @ v))),
         )
-        yield _share_out(plain(scores))
-        yield _answer(plain(weigh(scores, None)), plain(h), names[1])
+        yield from _trace_answer(plain(scores), plain(h), names[1])
 
 
 class ScaledAttention(nn.Module):
@@ -215,8 +214,7 @@ class ScaledAttention(nn.Module):
             {symbols[0]: plain(asked)} | shown,
             (j,),
         )
-        yield _share_out(plain(scores))
-        yield _answer(plain(weigh(scores, None)), plain(self.values(h)), f"V {names[1]}")
+        yield from _trace_answer(plain(scores), plain(self.values(h)), f"V {names[1]}")
 
 
 def trace_matrix(weights: Tensor, name: str, words: str) -> Step:
@@ -239,11 +237,11 @@ def trace_matrix(weights: Tensor, name: str, words: str) -> Step:
     )
 
 
-def _share_out(scores: np.ndarray) -> Step:
+def _trace_answer(scores: np.ndarray, values: np.ndarray, symbol: str) -> Iterator[Step]:
     powers = np.exp(scores - scores.max())
     shares = powers / powers.sum()
     j = int(shares.argmax())
-    return Step(
+    yield Step(
         "attention shares",
         "Scores become shares",
         "α[j] = e^e[j] / Σ e^e[i]",
@@ -254,9 +252,6 @@ def _share_out(scores: np.ndarray) -> Step:
         {"e": scores},
         (j,),
     )
-
-
-def _answer(shares: np.ndarray, values: np.ndarray, symbol: str) -> Step:
     context = shares @ values
     k = int(np.abs(context).argmax())
     shown = {symbol: values} if values.size <= MAX_SHOWN else {f"column {k + 1} of {symbol}": values[:, k]}
@@ -264,7 +259,7 @@ def _answer(shares: np.ndarray, values: np.ndarray, symbol: str) -> Step:
         (str(j + 1), float(a), float(v), float(a * v))
         for j, (a, v) in enumerate(zip(shares, values[:, k], strict=True))
     ]
-    return Step(
+    yield Step(
         "context",
         "The mean of the steps, by their shares",
         f"c = Σ_j α[j] {symbol}(j)",

@@ -191,7 +191,7 @@ class RecurrentAttentionBody(AttendingBody):
         if self.output == "generated":
             yield from self._trace_answer(*split_at(x, self.border), names)
             return
-        yield from self.encoder.trace(x, output, names)
+        yield from self.encoder.trace(x, output, names, brief=True)
         h, read = self.encoder.advance(x)
         if self.per_step:
             if x.longest <= REACH:
@@ -216,7 +216,7 @@ class RecurrentAttentionBody(AttendingBody):
 
     def _trace_answer(self, question: Steps, said: Steps, names: Names) -> Iterator[Step]:
         """Yield where the decoder looks while it says what was said."""
-        yield from self.encoder.trace(question, question.values, names)
+        yield from self.encoder.trace(question, question.values, names, brief=True)
         h, read = self.encoder.advance(question)
         features, weights = self.decoder.run(h, Sight(), read.pooled, _embed(said, self.encoder.table))
         words = "Each line is a step of the answer; where it is coloured, there it looks in the question."
@@ -415,8 +415,9 @@ class AttentionNetwork(Remembering, Network):
     n_layers : int, default 2
     n_heads : int, default 4
         Of the transformer; they share its width.
-    positions : "sinusoidal", "learned", "rotary" or "none", default "sinusoidal"
-        How the transformer knows the order of the steps; "none" sees a set. "learned" knows 1,024 places.
+    positions : "sinusoidal", "learned", "rotary" or "none", default "rotary"
+        How the transformer knows the order of the steps: "rotary" by how far apart they are, which serves for longer
+        sequences than those of training; the others by their numbers ("learned" has 1,024 places); "none" sees a set.
     n_beams : int, default 1
         Answers that are kept while generating; 1 says the likeliest code every time.
     dropout : float, default 0.0
@@ -513,7 +514,7 @@ class AttentionNetwork(Remembering, Network):
         n_hidden: int = 128,
         n_layers: int = 2,
         n_heads: int = 4,
-        positions: str = "sinusoidal",
+        positions: str = "rotary",
         n_beams: int = 1,
         dropout: float = 0.0,
         differences: bool = False,

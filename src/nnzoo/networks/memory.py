@@ -218,8 +218,11 @@ class RecurrentBody(nn.Module):
         pooled = h.masked_fill(~mask, -torch.inf).amax(dim=1)
         return pooled if carried is None else torch.maximum(pooled, carried.pooled), before + lengths
 
-    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector."""
+    def trace(self, x: Steps, output: Tensor, names: Names, *, brief: bool = False) -> Iterator[Step]:
+        """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector.
+
+        A brief trace shows gate by gate the last step of the forward direction, else the first and last ones of both.
+        """
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels = ()
@@ -228,11 +231,13 @@ class RecurrentBody(nn.Module):
         symbol = names.last
         for number, layer in enumerate(self.forward_layers, start=1):
             out = layer(h)[0]
-            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"))
+            shown = [x.longest] if brief else None
+            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"), shown)
             if turned is not None:
                 back, reader = turn(h, turned), self.backward_layers[number - 1]
                 from_end = reader(back)[0]
-                yield from trace_recurrence(reader, reader.cell, back, from_end, (f"{symbol}←", f"h{number}←"))
+                symbols, shown = (f"{symbol}←", f"h{number}←"), [] if brief else None
+                yield from trace_recurrence(reader, reader.cell, back, from_end, symbols, shown)
                 out = torch.cat([out, turn(from_end, turned)], dim=2)
             h, symbol = out, f"h{number}"
         names.number = len(self.forward_layers)
