@@ -17,8 +17,19 @@ TESTS = Path(__file__).parent
 NETWORKS = Path(nnzoo.__file__).parent / "networks"
 CLASSES = [pytest.param(row.load_class(), id=row.class_name) for row in CATALOG]
 HELPERS = {
-    *("__init__", "parts", "backpropagation", "own_body", "gates", "memory", "remembering"),
-    *("unlabelled", "coding"),
+    "__init__",
+    "answering",
+    "attending",
+    "backpropagation",
+    "coding",
+    "gated_cell",
+    "gates",
+    "memory",
+    "own_body",
+    "parts",
+    "remembering",
+    "transformer",
+    "unlabelled",
 }
 
 
@@ -112,6 +123,16 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     several = {name for name, found in ranges.items() if len(found) > 1}
     # "auto" of DeepFeedForward follows its depth; the Perceptron's rate has no scale, so no upper end; a network of
     # images reads no tables, and has no layer normalisation, nor has memory batch normalisation; what is fed back needs
-    # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters
-    optional = {"optimizer", "weight_decay", "learning_rate", "kind", "normalization", "activation"}
-    assert several <= optional | {"n_hidden", "n_filters"}
+    # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters; attention
+    # generates sequences, too
+    assert several <= {
+        "activation",
+        "kind",
+        "learning_rate",
+        "n_filters",
+        "n_hidden",
+        "normalization",
+        "optimizer",
+        "output",
+        "weight_decay",
+    }

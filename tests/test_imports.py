@@ -42,7 +42,19 @@ APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
 SHARED_BY_NETWORKS = {
     f"nnzoo.networks.{name}"
-    for name in ("parts", "backpropagation", "gates", "memory", "remembering", "unlabelled", "coding")
+    for name in (
+        "answering",
+        "attending",
+        "backpropagation",
+        "coding",
+        "gated_cell",
+        "gates",
+        "memory",
+        "parts",
+        "remembering",
+        "transformer",
+        "unlabelled",
+    )
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -21,6 +21,7 @@ from nnzoo import (
     GRU,
     LSTM,
     RNN,
+    AttentionNetwork,
     Autoencoder,
     DeepConvolutionalNetwork,
     DeepFeedForward,
@@ -111,6 +112,11 @@ CASES = {
     "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
     "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
+    "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
+    "AttentionNetwork transformer": (
+        lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),
+        sequences,
+    ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

@@ -5,7 +5,17 @@ import pytest
 import torch
 
 import nnzoo
-from nnzoo import GRU, LSTM, DeepConvolutionalNetwork, DeepFeedForward, FeedForward, Model, OwnBody, Perceptron
+from nnzoo import (
+    GRU,
+    LSTM,
+    AttentionNetwork,
+    DeepConvolutionalNetwork,
+    DeepFeedForward,
+    FeedForward,
+    Model,
+    OwnBody,
+    Perceptron,
+)
 from nnzoo.errors import DataError
 from nnzoo.networks.backpropagation import SLOPES
 from nnzoo.networks.parts import ACTIVATIONS
@@ -30,6 +40,8 @@ CASES = {
     "signals": (DeepConvolutionalNetwork(n_filters=(4,), **SHORT), TABLE, LABELS),
     "sequences": (LSTM(n_hidden=6, **SHORT), SERIES, LABELS),
     "values of sequences": (GRU(n_hidden=6, task="regression", **SHORT), SERIES, SERIES[:, 0, 0]),
+    "attention": (AttentionNetwork(n_hidden=6, **SHORT), SERIES, LABELS),
+    "transformer": (AttentionNetwork(body="transformer", n_hidden=8, **SHORT), SERIES, SERIES[:, 0, 0] > 0),
     "own body": (OwnBody(torch.nn.Linear(5, 4), **SHORT), TABLE, LABELS),
 } | {f"activation {name}": (FeedForward(activation=name, **SHORT), TABLE, LABELS) for name in ACTIVATIONS}
 

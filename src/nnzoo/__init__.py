@@ -17,6 +17,7 @@ _WHERE = {
     "nnzoo.explanation.passes": ("explain",),
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.autoencoder": ("Autoencoder",),
+    "nnzoo.networks.attention": ("AttentionNetwork",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),

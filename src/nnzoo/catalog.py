@@ -135,6 +135,18 @@ CATALOG = (
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
+    Row(
+        "AN", "Attention Network", "AttentionNetwork", "nnzoo.networks.attention", 2014,
+        "Bahdanau, Cho & Bengio 2014; Vaswani et al. 2017",
+        ("sequence", "text"), ("classification", "regression"), True,
+        (
+            "e_j = v·tanh(W q + U h_j + b), h_j the states of a recurrent network, q what asks",
+            "or, as a transformer, e_j = (W q)·(U h_j) / √d, h_j the steps of the layer before",
+            "α = softmax(e)", "c = Σ_j α_j h_j",
+        ), BACKPROPAGATION,
+        "long dependencies with enough data; not for a few short series",
+        ("attention", "transformer"),
+    ),
 )  # fmt: skip
 """The networks that stand, in the order of the chart."""
 

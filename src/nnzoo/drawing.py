@@ -124,7 +124,10 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
 def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: str) -> list[DrawnLayer]:
     found: list[DrawnLayer] = []
     for module in body.children():
-        if isinstance(module, nn.Linear):
+        if getattr(module, "drawn", None):
+            letter, n_cells, title = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
+            found.append(DrawnLayer(letter, n_cells, f"{title} {len(found) + 1}", "", _count(module)))
+        elif isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
         elif isinstance(module, CONVOLUTIONS):
             maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nnzoo import GRU
-from nnzoo.networks.gru import GRUCell
+from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.lstm import LSTMCell
 from nnzoo.networks.memory import Unrolled
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from nnzoo import GRU, LSTM, RNN, DataError, Ragged, UsageError
 from nnzoo.engine.steps import Steps
-from nnzoo.networks.gru import GRUCell
+from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.lstm import LSTMCell
 from nnzoo.networks.memory import Unrolled
 from nnzoo.networks.recurrent import RecurrentCell

@@ -19,6 +19,7 @@ SMALL = {
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
+    "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
 }
 SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -122,23 +123,27 @@ def gru_step(x, state, w):
     return ((1 - z) * np.tanh(of_x[2] + r * of_h[2]) + z * h,)
 
 
+def read_both_ways(x, w, step, n_states, body="body."):
+    """Read forwards and backwards in two layers; return all outputs, and the last one of each direction."""
+    for layer in (0, 1):
+        outputs = []
+        for direction, steps in (("forward", x), ("backward", x[::-1])):
+            name = f"{body}{direction}_layers.{layer}.kernel."
+            own = {"ih": "weight_ih", "hh": "weight_hh", "bih": "bias_ih", "bhh": "bias_hh"}
+            own = {short: w[f"{name}{long}_l0"] for short, long in own.items()}
+            state, made = (np.zeros(own["hh"].shape[1]),) * n_states, []
+            for values in steps:
+                state = step(values, state, own)
+                made.append(state[0])
+            outputs.append(np.array(made))
+        ends = np.concatenate([outputs[0][-1], outputs[1][-1]])
+        x = np.hstack([outputs[0], outputs[1][::-1]])
+    return x, ends
+
+
 def recurrent(step, n_states):
     def forward(x, w):
-        """Read forwards and backwards in two layers; the last output of each direction is the summary."""
-        for layer in (0, 1):
-            outputs = []
-            for direction, steps in (("forward", x), ("backward", x[::-1])):
-                name = f"body.{direction}_layers.{layer}.kernel."
-                own = {"ih": "weight_ih", "hh": "weight_hh", "bih": "bias_ih", "bhh": "bias_hh"}
-                own = {short: w[f"{name}{long}_l0"] for short, long in own.items()}
-                state, made = (np.zeros(own["hh"].shape[1]),) * n_states, []
-                for values in steps:
-                    state = step(values, state, own)
-                    made.append(state[0])
-                outputs.append(np.array(made))
-            ends = np.concatenate([outputs[0][-1], outputs[1][-1]])
-            x = np.hstack([outputs[0], outputs[1][::-1]])
-        return w["head.weight"] @ ends + w["head.bias"]
+        return w["head.weight"] @ read_both_ways(x, w, step, n_states)[1] + w["head.bias"]
 
     return forward
 
@@ -150,6 +155,16 @@ def autoencoder(x, w):
     return x
 
 
+def attention(x, w):
+    """Read both ways, ask with the last outputs, add up the steps by their shares, squash answer and question."""
+    h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
+    asked, b = w["body.attention.asks.weight"] @ q, w["body.attention.told.bias"]
+    e = [w["body.attention.weighs.weight"][0] @ np.tanh(asked + w["body.attention.told.weight"] @ h_j + b) for h_j in h]
+    c = sum(share * h_j for share, h_j in zip(np.exp(e) / np.exp(e).sum(), h, strict=True))
+    features = np.tanh(w["body.combine.weight"] @ np.concatenate([c, q]) + w["body.combine.bias"])
+    return w["head.weight"] @ features + w["head.bias"]
+
+
 FORWARD = {
     "auto-encoder": autoencoder,
     "perceptron": perceptron,
@@ -159,6 +174,7 @@ FORWARD = {
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
+    "attention-network": attention,
 }
 
 

@@ -117,6 +117,36 @@ def last_of_steps(step):
     return step.result, np.concatenate([h[-1, :half], h[0, half:]]) if "←" in step.formula else h[-1]
 
 
+def additive_scores(step):
+    asked, told, v = step.operands.values()
+    return step.result, np.tanh(asked + told) @ v
+
+
+def scaled_scores(step):
+    asked, told = step.operands.values()
+    return step.result, told @ asked / np.sqrt(len(asked))
+
+
+def context(step):
+    shares, values = step.operands.values()
+    return (step.result[step.cell], shares @ values) if values.ndim == 1 else (step.result, shares @ values)
+
+
+def last_sum(step):
+    first, second = step.operands.values()
+    return step.result[-1], first + second
+
+
+def widened(step):
+    x, w, b = step.operands.values()
+    return step.result[step.cell], w @ x + b[step.cell[-1]]
+
+
+def second_layer(step):
+    h, w, b = step.operands.values()
+    return step.result[step.cell], w @ h + b[step.cell]
+
+
 def softmax(step):
     (s,) = step.operands.values()
     return step.result, np.exp(s - s.max()) / np.exp(s - s.max()).sum()
@@ -149,6 +179,16 @@ AGAIN = {
     "hidden state": hidden_state,
     "gated state": gated_state,
     "last of steps": last_of_steps,
+    "tanh": one(np.tanh),
+    "additive scores": additive_scores,
+    "scaled scores": scaled_scores,
+    "attention shares": softmax,
+    "context": context,
+    "steps widened": widened,
+    "positions": last_sum,
+    "added attention": last_sum,
+    "dense in between": second_layer,
+    "added dense": last_sum,
 }
 SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "influence", "prediction"}
 """Steps that are checked by tests of their own below."""
@@ -329,6 +369,11 @@ VARIANTS = {
     "lstm-both-ways": (lambda: nnzoo.LSTM(n_hidden=3, n_layers=2, bidirectional=True), signals),
     "gru-paper": (lambda: nnzoo.GRU(n_hidden=4, reset_after=False), signals),
     "gru-mean": (lambda: nnzoo.GRU(n_hidden=4, pooling="mean"), signals),
+    "an": (lambda: nnzoo.AttentionNetwork(n_hidden=4), signals),
+    "an-scaled": (lambda: nnzoo.AttentionNetwork(n_hidden=4, attention="scaled"), signals),
+    "an-transformer": (lambda: nnzoo.AttentionNetwork(body="transformer", n_hidden=8), signals),
+    "an-rotary": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="rotary", n_hidden=8, n_heads=2), signals),
+    "an-learned": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="learned", n_hidden=8), signals),
     "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),
     "dcn-valid": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3, 4), padding="valid", kernel_size=2, pool="average"), pictures),
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
@@ -374,6 +419,7 @@ def test_a_regression_a_forecast_and_a_text_are_traced_to_their_units(tmp_path):
     for name, target, network in (
         ("sunspots", None, "gru"),
         ("genesis", None, "rnn"),
+        ("sunspots", None, "an"),
         ("penguins", "body_mass_g", "ff"),
     ):
         data = nnzoo.load(name, target=target, on_bad_row="skip")

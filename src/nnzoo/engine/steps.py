@@ -100,6 +100,12 @@ class Steps:
         out[self.mask()] = flat
         return out
 
+    def unpadded(self, values: Tensor) -> Tensor:
+        """Return of values (n_rows, longest, ...) those of the steps that are there, row after row: (n_steps, ...)."""
+        if bool((self.lengths == values.shape[1]).all()):
+            return values.flatten(0, 1)
+        return values[self.mask()]
+
     def like(self, values: Tensor) -> "Steps":
         """Return these rows with other values, given as :meth:`flat` orders them."""
         return Steps(values, self.lengths.cumsum(0) - self.lengths, self.lengths)

@@ -9,8 +9,8 @@ import torch
 from nnzoo import catalog
 from nnzoo.explanation.basics import _vector
 from nnzoo.explanation.traces import Trace
+from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.gates import Moment, plain
-from nnzoo.networks.gru import GRUCell
 from nnzoo.networks.lstm import LSTMCell
 from nnzoo.networks.recurrent import RecurrentCell
 from nnzoo.trace import Step, Working

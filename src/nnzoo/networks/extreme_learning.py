@@ -315,9 +315,7 @@ class ExtremeLearningMachine(Encoder, Network):
         elif self.activation == "rbf":
             hidden = RandomPoints(n_in, n_hidden, input_scaling=scale)
         else:
-            hidden = RandomLayer(
-                n_in, n_hidden, activation=self.activation, weights=self.weights, input_scaling=scale
-            )
+            hidden = RandomLayer(n_in, n_hidden, activation=self.activation, weights=self.weights, input_scaling=scale)
         return RandomBody(hidden, n_hidden + n_in * self.direct_links, direct_links=self.direct_links)
 
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> ReadoutTrainer:

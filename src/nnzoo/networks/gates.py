@@ -1,6 +1,6 @@
 """How a step of a recurrent cell is written down: which values enter a unit, gate by gate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +143,9 @@ def combined(
     )
 
 
-def trace_recurrence(layer: Any, cell: Any, x: Tensor, out: Tensor, names: tuple[str, str]) -> Iterator[Step]:
+def trace_recurrence(
+    layer: Any, cell: Any, x: Tensor, out: Tensor, names: tuple[str, str], shown: Collection[int] | None = None
+) -> Iterator[Step]:
     """Yield how a layer reads one sequence: all its states, then its first and its last step gate by gate.
 
     Parameters
@@ -157,6 +159,8 @@ def trace_recurrence(layer: Any, cell: Any, x: Tensor, out: Tensor, names: tuple
         What the layer gave.
     names : pair of str
         Symbols of what is read and of the states.
+    shown : collection of int, optional
+        Other steps to show gate by gate, counted from 1.
     """
     n_steps = x.shape[1]
     h = plain(out[0])
@@ -174,7 +178,7 @@ def trace_recurrence(layer: Any, cell: Any, x: Tensor, out: Tensor, names: tuple
     )
     if cell.n_states > 1 and n_steps <= MAX_UNROLLED:
         yield _memories(cell, x, names)
-    for t in sorted({1, n_steps}):
+    for t in sorted({1, n_steps} if shown is None else shown):
         state = _state_before(layer, cell, x, t)
         reached = cell.advance(cell.project(x[0, t - 1]), state)[0]
         unit = int(reached.abs().argmax())

@@ -198,9 +198,7 @@ class RecurrentBody(nn.Module):
 
     def flat(self, outputs: Tensor, x: Steps) -> Tensor:
         """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
-        if bool((x.lengths == outputs.shape[1]).all()):
-            return outputs.flatten(0, 1)
-        return outputs[x.mask()]
+        return x.unpadded(outputs)
 
     def summary(self, carried: Carried) -> Tensor:
         """Return one vector for each sequence, (n, n_out)."""
@@ -220,8 +218,11 @@ class RecurrentBody(nn.Module):
         pooled = h.masked_fill(~mask, -torch.inf).amax(dim=1)
         return pooled if carried is None else torch.maximum(pooled, carried.pooled), before + lengths
 
-    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector."""
+    def trace(self, x: Steps, output: Tensor, names: Names, *, brief: bool = False) -> Iterator[Step]:
+        """Yield how one sequence is read: layer by layer, both directions, then how its outputs become one vector.
+
+        A brief trace shows gate by gate the last step of the forward direction, else the first and last ones of both.
+        """
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels = ()
@@ -230,11 +231,13 @@ class RecurrentBody(nn.Module):
         symbol = names.last
         for number, layer in enumerate(self.forward_layers, start=1):
             out = layer(h)[0]
-            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"))
+            shown = [x.longest] if brief else None
+            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"), shown)
             if turned is not None:
                 back, reader = turn(h, turned), self.backward_layers[number - 1]
                 from_end = reader(back)[0]
-                yield from trace_recurrence(reader, reader.cell, back, from_end, (f"{symbol}←", f"h{number}←"))
+                symbols, shown = (f"{symbol}←", f"h{number}←"), [] if brief else None
+                yield from trace_recurrence(reader, reader.cell, back, from_end, symbols, shown)
                 out = torch.cat([out, turn(from_end, turned)], dim=2)
             h, symbol = out, f"h{number}"
         names.number = len(self.forward_layers)
@@ -242,9 +245,10 @@ class RecurrentBody(nn.Module):
         if self.per_step:
             names.last = f"{symbol}({x.longest})"
         else:
-            yield self._trace_summary(plain(h[0]), plain(output[0]), names)
+            yield self.trace_summary(plain(h[0]), plain(output[0]), names)
 
-    def _trace_summary(self, h: np.ndarray, v: np.ndarray, names: Names) -> Step:
+    def trace_summary(self, h: np.ndarray, v: np.ndarray, names: Names) -> Step:
+        """Return how outputs (T, n_out) become one vector (n_out,)."""
         before, name = names.next("v")
         cell = largest(v)
         column = h[:, cell[0]]

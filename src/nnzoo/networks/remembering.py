@@ -69,11 +69,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""
-        if self.differences and not self._forecasts():
-            raise UsageError(
-                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
-                "Pass output='next' and task='regression', or differences=False.",
-            )
+        self._check_differences()
         if self.bidirectional and self.output == "next":
             raise UsageError(
                 f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
@@ -89,15 +85,15 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             per_step=self.output != "sequence",
         )
 
-    def learn(self: Any, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+    def learn(self: Any, network: Any, n_rows: int, n_steps: int) -> Trainer:
         """Return gradient descent through whole sequences, or through windows of ``bptt_steps``."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         arithmetic, row_loss = Arithmetic.named(self.arithmetic_), self.target_.head.row_loss
         if self.bptt_steps is not None:
-            if self.bidirectional:
+            if network.body.bidirectional:
                 raise UsageError(
                     f"{type(self).__name__}: bptt_steps cuts time, and the backward direction needs all of it.",
-                    "Pass bidirectional=False, or bptt_steps=None.",
+                    "Read forwards only, or pass bptt_steps=None.",
                 )
             return TruncatedTrainer(network, row_loss, settings, arithmetic, n_steps=self.bptt_steps)
         if self.output != "sequence":
@@ -393,6 +389,13 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _in_levels(self: Any, said: np.ndarray, level: np.ndarray) -> np.ndarray:
         """Return predictions in the unit of the series, given the last values (n, d) before each of them."""
         return said + level.reshape(said.shape) if self.differences else said
+
+    def _check_differences(self: Any) -> None:
+        if self.differences and not self._forecasts():
+            raise UsageError(
+                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
+                "Pass output='next' and task='regression', or differences=False.",
+            )
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)

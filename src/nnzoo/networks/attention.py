@@ -1,0 +1,708 @@
+"""Attention network: whatever has to be said looks at all steps of the sequence and chooses what it needs.
+
+body="recurrent", that of the chart, with h_j the states of GRUs that read from both ends (Bahdanau, Cho & Bengio 2014):
+
+    e_j = vᵀ tanh(W q + U h_j + b),  α = softmax(e),  c = Σ_j α_j h_j,  features = tanh(W_c [c; q] + b_c)
+
+What asks, q, is the last state of both directions (output="sequence"), or the state h_t of the step (as Luong et al.
+2015, "step" and "next"). output="generated" is the paper's decoder, with y what was said last and s its state:
+
+    c_i = Σ_j α_ij h_j with q = s_(i-1),  s_i = GRU(s_(i-1), [y_(i-1); c_i]),  features = tanh(W_c [c_i; s_i; y_(i-1)])
+
+body="transformer" has no recurrence: its layers, in transformer.py, are attention of all steps to all steps (Vaswani et
+al. 2017). What is next is learned by looking back only. To generate, it reads the question, a border and the answer as
+one sequence whose answer looks back only (a prefix language model, Liu et al. 2018), where the paper has two stacks.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nnzoo import opsteps
+from nnzoo.checks import OneOf, Range, Real, Whole
+from nnzoo.engine.scaling import Standardizer
+from nnzoo.engine.steps import Steps
+from nnzoo.errors import DataError, UsageError
+from nnzoo.estimator import FittedState, Network, Rows
+from nnzoo.heads import choose_head
+from nnzoo.inputs import Inputs
+from nnzoo.networks.answering import beam_search, codes_of, in_one, split_at
+from nnzoo.networks.attending import (
+    ATTENTIONS,
+    REACH,
+    AdditiveAttention,
+    ScaledAttention,
+    Sight,
+    look_back,
+    remember,
+    trace_matrix,
+)
+from nnzoo.networks.gated_cell import GRUCell
+from nnzoo.networks.gates import plain
+from nnzoo.networks.memory import Carried, Fused, RecurrentBody, State, draw_recurrent
+from nnzoo.networks.parts import Dropout, TableInput, initialize
+from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
+from nnzoo.networks.transformer import POSITIONS, Transformer
+from nnzoo.ragged import Ragged
+from nnzoo.sequences import OUTPUTS
+from nnzoo.targets import Target
+from nnzoo.trace import Step, largest, written
+from nnzoo.tracing import Names
+
+BODIES = ("recurrent", "transformer")
+
+
+class AttendingBody(nn.Module):
+    """Features of every sequence, of every step, or of every step of an answer: what both bodies share.
+
+    Parameters
+    ----------
+    output : "sequence", "step", "next" or "generated"
+        "next" looks back only.
+    border : int
+        The code between question and answer, of "generated".
+
+    Attributes
+    ----------
+    n_out : int
+    """
+
+    n_out: int
+
+    def __init__(self, output: str, border: int) -> None:
+        super().__init__()
+        self.output = output
+        self.border = border
+        self.per_step = output != "sequence"
+        self.bidirectional = output != "next"
+
+    def forward(self, x: Steps) -> Tensor:
+        """Return (n, n_out), or (n_steps, n_out) of all steps, or of all steps from the border on, row after row."""
+        if self.output == "generated":
+            return self.answer(*split_at(x, self.border))
+        outputs, carried = self.advance(x)
+        return self.flat(outputs, x) if self.per_step else self.summary(carried)
+
+    def answer(self, question: Steps, said: Steps) -> Tensor:
+        """Return features (n_steps, n_out) of what was said: the border and the answer without its end."""
+        raise NotImplementedError
+
+    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+        """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
+        raise NotImplementedError
+
+    def without_answer(self, x: Steps) -> Steps:
+        """Return the questions of questions with a border; all else as it came."""
+        return split_at(x, self.border)[0] if self.output == "generated" else x
+
+    def flat(self, outputs: Tensor, x: Steps) -> Tensor:
+        """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
+        return x.unpadded(outputs)
+
+    def summary(self, carried: Carried) -> Tensor:
+        """Return one vector for each sequence, (n, n_out)."""
+        return carried.pooled
+
+    def last(self, outputs: Tensor, x: Steps, carried: Carried | None) -> Tensor:
+        """Return the outputs of the last step of each row so far."""
+        lengths = x.lengths.to(outputs.device)
+        found = outputs[torch.arange(len(outputs), device=outputs.device), (lengths - 1).clamp(min=0)]
+        return found if carried is None else torch.where(lengths[:, None] > 0, found, carried.pooled)
+
+
+class RecurrentAttentionBody(AttendingBody):
+    """GRUs over the sequence, attention to their states.
+
+    Parameters
+    ----------
+    table : TableInput
+    output, border
+        As of :class:`AttendingBody`.
+    n_hidden, n_layers : int
+        Units of a layer in each direction, and layers.
+    attention : class of attention
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        table: TableInput,
+        output: str,
+        border: int,
+        *,
+        n_hidden: int,
+        n_layers: int,
+        attention: type[AdditiveAttention] | type[ScaledAttention],
+        dropout: float,
+    ) -> None:
+        super().__init__(output, border)
+        self.encoder = RecurrentBody(
+            table,
+            partial(_make_layer, n_hidden=n_hidden),
+            n_layers=n_layers,
+            bidirectional=self.bidirectional,
+            dropout=dropout,
+            per_step=True,
+        )
+        n_told = self.encoder.n_out
+        self.n_out = n_hidden
+        if output == "generated":
+            self.decoder = Decoder(table.n_out, n_told, n_hidden, attention)
+        else:
+            self.attention = attention(n_told, n_told, n_hidden)
+            self.combine = initialize(nn.Linear(self.attention.n_out + n_told, n_hidden), "glorot")
+        self.dropout = Dropout(dropout)
+
+    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+        """Return outputs (n, longest, n_out), or (n, 1, n_out) of whole sequences, and what goes on."""
+        before, x = None, self.without_answer(x)
+        if carried is not None:
+            *layers, (_, pooled) = carried.layers
+            before = Carried(tuple(layers), pooled, carried.n_steps)
+        h, read = self.encoder.advance(x, before)
+        n_steps = read.n_steps if carried is None else read.n_steps + carried.n_steps
+        if self.output == "generated":
+            return h, Carried(read.layers, self.dropout(self.decoder.start(read.pooled)), n_steps)
+        if self.bidirectional:
+            pooled = self._look(read.pooled[:, None], h, _sight_of(x))
+            outputs = self._look(h, h, _sight_of(x)) if self.per_step else pooled
+            return outputs, Carried((*read.layers, (h, read.pooled)), pooled[:, 0], n_steps)
+        told = remember(None if carried is None else carried.layers[-1][0], h)
+        outputs = self._look(h, told, look_back(h.shape[1], told.shape[1], h.device))
+        return outputs, Carried((*read.layers, (told, read.pooled)), self.last(outputs, x, carried), n_steps)
+
+    def answer(self, question: Steps, said: Steps) -> Tensor:
+        """Return features of what was said."""
+        h, read = self.encoder.advance(question)
+        outputs = self.decoder(h, _sight_of(question), read.pooled, _embed(said, self.encoder.table))
+        return self.dropout(self.flat(outputs, said))
+
+    def _look(self, q: Tensor, told: Tensor, sight: Sight) -> Tensor:
+        """Return tanh(W_c [c; q] + b_c)."""
+        c = self.attention.ask(q, self.attention.prepare(told), sight)
+        return self.dropout(torch.tanh(self.combine(torch.cat([c, q.to(c.dtype)], dim=2))))
+
+    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield how one sequence is read, who asks, where it looks, and what comes of it."""
+        if self.output == "generated":
+            yield from self._trace_answer(*split_at(x, self.border), names)
+            return
+        yield from self.encoder.trace(x, output, names, brief=True)
+        h, read = self.encoder.advance(x)
+        if self.per_step:
+            if x.longest <= REACH:
+                sight = _sight_of(x) if self.bidirectional else Sight(causal=True)
+                words = "Each line is a step that asks; where it is coloured, there it looks."
+                yield trace_matrix(self.attention.weights(h, h, sight)[0], "A", words)
+            told = h[0] if self.bidirectional else h[0, -REACH:]
+            q = h[0, -1]
+        else:
+            names.last = f"h{len(self.encoder.forward_layers)}"
+            yield self.encoder.trace_summary(plain(h[0]), plain(read.pooled[0]), names)
+            told, q = h[0], read.pooled[0]
+        asks, number = names.last, names.number
+        yield from self.attention.trace(q, told, (asks, f"h{number}"))
+        c = self.attention.ask(q[None, None], self.attention.prepare(told[None]), Sight())[0, 0]
+        both = torch.cat([c, q])
+        z = self.combine(both)
+        names.last = f"[c, {asks}]"
+        weight, bias = plain(self.combine.weight), plain(self.combine.bias)
+        yield opsteps.dense(plain(both), weight, bias, plain(z), names.next("z", new_layer=True))
+        yield opsteps.activation("tanh", plain(z), plain(torch.tanh(z)), names.next("h"))
+
+    def _trace_answer(self, question: Steps, said: Steps, names: Names) -> Iterator[Step]:
+        """Yield where the decoder looks while it says what was said."""
+        yield from self.encoder.trace(question, question.values, names, brief=True)
+        h, read = self.encoder.advance(question)
+        features, weights = self.decoder.run(h, Sight(), read.pooled, _embed(said, self.encoder.table))
+        words = "Each line is a step of the answer; where it is coloured, there it looks in the question."
+        yield trace_matrix(weights[0], "A", words)
+        last = plain(features[0, -1])
+        cell = largest(last)
+        names.last = "s(i)"
+        yield Step(
+            "decoder",
+            "What is said next",
+            "s(i) = GRU(s(i-1), [y(i-1); c(i)]), features = tanh(W [c(i); s(i); y(i-1)] + b)",
+            f"feature {cell[0] + 1} = {written(last[cell])}",
+            names.last,
+            last,
+            "The decoder knows what it has said, and what it looked at.",
+            {},
+            cell,
+        )
+
+
+class Decoder(nn.Module):
+    """The paper's decoder: says one thing after the other, and looks at the whole question before each.
+
+    Parameters
+    ----------
+    n_in : int
+        Width of what is said.
+    n_told : int
+        Width of the states of the question.
+    n_hidden : int
+    attention : class of attention
+    """
+
+    def __init__(
+        self, n_in: int, n_told: int, n_hidden: int, attention: type[AdditiveAttention] | type[ScaledAttention]
+    ) -> None:
+        super().__init__()
+        self.drawn = ("R", n_hidden, "decoder")
+        self.begin = initialize(nn.Linear(n_told, n_hidden), "glorot")
+        self.attention = attention(n_hidden, n_told, n_hidden)
+        n_seen = self.attention.n_out
+        self.cell = nn.GRUCell(n_in + n_seen, n_hidden)
+        draw_recurrent(self.cell, gates=3)
+        self.combine = initialize(nn.Linear(n_seen + n_hidden + n_in, n_hidden), "glorot")
+
+    def start(self, read: Tensor) -> Tensor:
+        """Return s_0 (n, n_hidden) from the last states of the question (n, n_told)."""
+        return torch.tanh(self.begin(read))
+
+    def forward(self, h: Tensor, sight: Sight, read: Tensor, said: Tensor) -> Tensor:
+        """Return features (n, n_said, n_hidden).
+
+        Parameters
+        ----------
+        h : Tensor of shape (n, n_steps, n_told)
+        sight : Sight
+            Of the steps of the questions.
+        read : Tensor of shape (n, n_told)
+        said : Tensor of shape (n, n_said, n_in)
+        """
+        prepared = self.attention.prepare(h)
+        s, states, seen = self.start(read), [], []
+        for y in said.unbind(1):
+            c = self.attention.ask(s[:, None], prepared, sight)[:, 0]
+            s = self.cell(torch.cat([y.to(c.dtype), c], dim=1), s.to(c.dtype))
+            states.append(s)
+            seen.append(c)
+        parts = torch.stack(seen, dim=1), torch.stack(states, dim=1), said
+        return torch.tanh(self.combine(torch.cat([part.to(said.dtype) for part in parts], dim=2)))
+
+    def run(self, h: Tensor, sight: Sight, read: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features, and the weights (n, n_said, n_steps) that they came from."""
+        prepared = self.attention.prepare(h)
+        s, weights = self.start(read), []
+        for y in said.unbind(1):
+            weights.append(self.attention.weights(s[:, None], h, sight))
+            c = self.attention.ask(s[:, None], prepared, sight)[:, 0]
+            s = self.cell(torch.cat([y, c], dim=1), s)
+        return self(h, sight, read, said), torch.cat(weights, dim=1)
+
+
+class TransformerBody(AttendingBody):
+    """Layers of attention of all steps to all steps; one vector a sequence is the mean of its steps.
+
+    Parameters
+    ----------
+    table : TableInput
+    output, border
+        As of :class:`AttendingBody`.
+    transformer : Transformer
+    dropout : float
+    """
+
+    def __init__(
+        self, table: TableInput, output: str, border: int, *, transformer: Transformer, dropout: float
+    ) -> None:
+        super().__init__(output, border)
+        self.table = table
+        self.transformer = transformer
+        self.n_out = transformer.enter.out_features
+        self.dropout = Dropout(dropout)
+
+    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+        """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
+        x = self.without_answer(x)
+        h = _embed(x, self.table)
+        past: tuple[State, ...] | None = None if carried is None else carried.layers
+        n_past = 0 if past is None else min(past[0][0].shape[1], REACH - 1)
+        first = 0 if carried is None else int(carried.n_steps.max())
+        sight = _sight_of(x) if self.bidirectional else look_back(h.shape[1], n_past + h.shape[1], h.device)
+        outputs, kept = self.transformer(h, sight, past, first)
+        outputs, lengths = self.dropout(outputs), x.lengths.to(outputs.device)
+        if self.bidirectional:
+            pooled = (outputs * x.mask()[..., None]).sum(dim=1) / lengths[:, None]
+        else:
+            pooled = self.last(outputs, x, carried)
+        return outputs, Carried(kept, pooled, lengths if carried is None else lengths + carried.n_steps)
+
+    def answer(self, question: Steps, said: Steps) -> Tensor:
+        """Return features of what was said."""
+        n_before, whole = question.lengths, Steps(question.values, question.starts, question.lengths + said.lengths)
+        place = torch.arange(whole.longest)
+        mask = (place <= place[:, None]) | (place < n_before[:, None, None])
+        outputs, _ = self.transformer(_embed(whole, self.table), Sight(mask.to(whole.device)))
+        ends = Steps(outputs.flatten(0, 1), torch.arange(len(whole)) * whole.longest + n_before, said.lengths)
+        return self.dropout(ends.flat())
+
+    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield how one sequence is read, layer by layer."""
+        read = self.table(x.flat())
+        yield from self.table.trace(x.flat(), read, names)
+        names.labels = ()
+        h = x.like(read).padded()
+        sight = Sight() if self.bidirectional else look_back(x.longest, x.longest, h.device)
+        if self.output == "generated":
+            place = torch.arange(x.longest, device=h.device)
+            n_before = split_at(x, self.border)[0].lengths.to(h.device)
+            sight = Sight(((place <= place[:, None]) | (place < n_before))[None])
+        yield from self.transformer.trace(h, sight, names)
+        if self.per_step:
+            return
+        outputs, v = plain(self.transformer(h, sight)[0][0]), plain(output[0])
+        before, name = f"n{names.number}", f"v{names.number}"
+        cell = largest(v)
+        names.last = name
+        yield Step(
+            "mean of steps",
+            "One vector for the sequence",
+            f"{name} = mean over t of {before}(t)",
+            f"{name}[{cell[0] + 1}] = {written(outputs[:, cell[0]].sum())} / {len(outputs)} = {written(v[cell])}",
+            name,
+            v,
+            "The last layer of the network sees this one vector, however long the sequence was.",
+            {before: outputs},
+            cell,
+        )
+
+
+def _make_layer(n_in: int, n_hidden: int) -> nn.Module:
+    """Return one layer of gated recurrent units in one direction."""
+    kernel = nn.GRU(n_in, n_hidden, batch_first=True)
+    draw_recurrent(kernel, gates=3)
+    return Fused(kernel, partial(GRUCell, n_in, n_hidden))
+
+
+def _embed(x: Steps, table: TableInput) -> Tensor:
+    """Return the steps as a table gives their values, zeros behind the end of a row: (n, longest, table.n_out)."""
+    return x.like(table(x.flat())).padded()
+
+
+def _sight_of(x: Steps) -> Sight:
+    """Return the sight of all steps that are there."""
+    return Sight() if bool((x.lengths == x.longest).all()) else Sight(x.mask()[:, None])
+
+
+class AttentionNetwork(Remembering, Network):
+    """Attention network for sequences, series and symbols: it looks at all steps and chooses what it needs.
+
+    e_j = vᵀ tanh(W q + U h_j + b), α = softmax(e), c = Σ α_j h_j: every step gets a share α of what is said. Rows are
+    sequences: arrays (n, T, d) with ``lengths``, lists of arrays (T_i, d), or flat rows (n, T), one value a step. What
+    stands behind the end of a row changes nothing. Time grows with the square of the length.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    output : "sequence", "step", "next" or "generated", default "sequence"
+        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
+        "generated" answers sequences of codes with sequences of codes: X and y are lists of arrays (T_i,).
+    body : "recurrent" or "transformer", default "recurrent"
+        "recurrent" is the network of the chart, and learns from few rows; "transformer" wants more of them.
+    attention : "auto", "additive" or "scaled", default "auto"
+        Of the recurrent body: a small network compares, or a product. "auto" is "additive", as in the paper, where one
+        asks at a time ("sequence" and "generated"), else "scaled", whose memory does not grow with the square.
+    n_hidden : int, default 128
+        Units of a recurrent layer, in each direction; width of a transformer's steps.
+    n_layers : int, default 2
+    n_heads : int, default 4
+        Of the transformer; they share its width.
+    positions : "sinusoidal", "learned", "rotary" or "none", default "rotary"
+        How the transformer knows the order of the steps: "rotary" by how far apart they are, which serves for longer
+        sequences than those of training; the others by their numbers ("learned" has 1,024 places); "none" sees a set.
+    n_beams : int, default 1
+        Answers that are kept while generating; 1 says the likeliest code every time.
+    dropout : float, default 0.0
+        Share of the values left out at random: of what each layer of a transformer adds, or between recurrent layers,
+        and before the last layer of the network.
+    differences : bool, default False
+        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
+    bptt_steps : int or None, default None
+        Truncated backpropagation, of output="next": walk along long sequences in windows of so many steps and move the
+        weights after each; earlier steps are seen (1,024 at most), but no gradient flows into them.
+    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
+    learning_rate : float, default 0.001
+        Not used by "lbfgs".
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    warmup : float, default 0.0
+        Share of the steps in which the learning rate rises from zero.
+    batch_size : int, default 64
+        Sequences a step; those of similar length come together.
+    n_epochs : int, default 100
+        Passes through the training rows, at most.
+    early_stopping : bool or "auto", default "auto"
+        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
+        from 10,000 rows on, of which ``validation_fraction`` are then held out.
+    patience : int, default 20
+    validation_fraction : float, default 0.1
+    weight_decay : float, default 0.0
+        L2 penalty.
+    clip_norm : float or None, default 1.0
+        Largest norm of the gradient.
+    class_weight : None, "balanced" or dict of label to weight
+    categorical_features : list of int or None
+        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
+    kind : None or "sequence", default None
+    input_shape : list of int or None
+        (steps, values), where rows come flat with more than one value a step.
+    device : "auto", "cpu", "cuda" or "mps", default "auto"
+    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+        "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
+        on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
+    random_state : int, RandomState or None
+    verbose : int, default 0
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Standardised steps to scores.
+    classes_ : ndarray of shape (n_classes,)
+        Of "generated" all codes of the alphabet, and last the border, which ends an answer.
+    n_features_in_ : int
+        Values of a step; of flat rows their columns.
+    longest_answer_ : int
+        Of "generated": codes of the longest answer in training. Answers end at twice as many.
+    n_iter_, best_epoch_ : int
+    history_ : dict of str to list
+
+    References
+    ----------
+    Bahdanau, Cho & Bengio, "Neural machine translation by jointly learning to align and translate", ICLR 2015
+    (arXiv:1409.0473, 2014). Luong, Pham & Manning, "Effective approaches to attention-based neural machine
+    translation", EMNLP 2015. Vaswani et al., "Attention is all you need", NIPS 2017. Xiong et al., "On layer
+    normalization in the Transformer architecture", ICML 2020. Su et al., "RoFormer", arXiv:2104.09864, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nnzoo import AttentionNetwork
+    >>> draw = np.random.default_rng(0)
+    >>> X = draw.normal(size=(200, 8, 2))
+    >>> y = X[np.arange(200), X[:, :, 0].argmax(axis=1), 1] > 0
+    >>> AttentionNetwork(n_hidden=16, n_epochs=30, learning_rate=0.01, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        name: allowed for name, allowed in RECURRENT_RANGES.items() if name not in ("bidirectional", "pooling")
+    } | {
+        "output": OneOf((*OUTPUTS, "generated")),
+        "body": OneOf(BODIES),
+        "attention": OneOf(ATTENTIONS),
+        "n_heads": Whole(1, 1000),
+        "positions": OneOf(POSITIONS),
+        "n_beams": Whole(1, 1000),
+        "warmup": Real(0.0, 1.0),
+    }
+    own_counts: ClassVar[tuple[str, ...]] = ("n_errors", "longest_answer")
+
+    def __init__(
+        self,
+        *,
+        task: str = "classification",
+        output: str = "sequence",
+        body: str = "recurrent",
+        attention: str = "auto",
+        n_hidden: int = 128,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        positions: str = "rotary",
+        n_beams: int = 1,
+        dropout: float = 0.0,
+        differences: bool = False,
+        bptt_steps: int | None = None,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        schedule: str = "constant",
+        warmup: float = 0.0,
+        batch_size: int = 64,
+        n_epochs: int = 100,
+        early_stopping: bool | str = "auto",
+        patience: int = 20,
+        validation_fraction: float = 0.1,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = 1.0,
+        class_weight: str | Mapping[object, float] | None = None,
+        categorical_features: Sequence[int] | None = None,
+        kind: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.task = task
+        self.output = output
+        self.body = body
+        self.attention = attention
+        self.n_hidden = n_hidden
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.positions = positions
+        self.n_beams = n_beams
+        self.dropout = dropout
+        self.differences = differences
+        self.bptt_steps = bptt_steps
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.weight_decay = weight_decay
+        self.clip_norm = clip_norm
+        self.class_weight = class_weight
+        self.categorical_features = categorical_features
+        self.kind = kind
+        self.input_shape = input_shape
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def make_body(self, inputs: Inputs) -> nn.Module:
+        """Return the untrained body for steps of these values."""
+        self._check_differences()
+        table = TableInput(inputs.n_scaled, inputs.n_codes)
+        border = inputs.n_codes[0] - 1 if self.output == "generated" else -1
+        if self.body == "recurrent":
+            by_network = self.attention == "additive" or (
+                self.attention == "auto" and self.output in ("sequence", "generated")
+            )
+            return RecurrentAttentionBody(
+                table,
+                self.output,
+                border,
+                n_hidden=self.n_hidden,
+                n_layers=self.n_layers,
+                attention=AdditiveAttention if by_network else ScaledAttention,
+                dropout=self.dropout,
+            )
+        if self.n_hidden % (2 * self.n_heads):
+            raise UsageError(
+                f"{type(self).__name__}: n_heads={self.n_heads} share a width that they divide in pairs; got "
+                f"n_hidden={self.n_hidden}.",
+                f"Pass n_hidden={2 * self.n_heads * max(1, self.n_hidden // (2 * self.n_heads))}, or other n_heads.",
+            )
+        transformer = Transformer(
+            table.n_out,
+            self.n_hidden,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            dropout=self.dropout,
+            positions=self.positions,
+        )
+        return TransformerBody(table, self.output, border, transformer=transformer, dropout=self.dropout)
+
+    def gradient_settings(self) -> dict[str, Any]:
+        """Return how the weights move, as keywords of GradientSettings."""
+        return super().gradient_settings() | {"warmup": self.warmup}
+
+    # Answers that are generated
+
+    def predict(self, X: Any, *, lengths: Any = None) -> Any:
+        """Return the prediction of each sequence, of each step, or of what comes next, or the answers.
+
+        Parameters
+        ----------
+        X : Ragged, array (n, T, d) or (n, T), or list of arrays (T_i, d)
+        lengths : array of shape (n,), optional
+            Steps of each row of a padded array.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,). "generated":
+            a list of arrays of codes.
+        """
+        if self.output != "generated":
+            return super().predict(X, lengths=lengths)
+        questions = self._read_inputs(self._cut_to(X, lengths))
+        border = len(self.classes_) - 1
+        return beam_search(self._log_shares, questions, border, self.n_beams, 2 * self.longest_answer_ + 1)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return accuracy or R²: of the sequences, of all steps, of all that comes next; or the share of right answers.
+
+        An answer is right where every code is.
+        """
+        if self.output != "generated":
+            return super().score(X, y, sample_weight)
+        right = [np.array_equal(said, wanted) for said, wanted in zip(self.predict(X), y, strict=True)]
+        return float(np.average(right, weights=sample_weight))
+
+    def _log_shares(self, rows: Ragged) -> np.ndarray:
+        """Return log-probabilities (n, n_classes) of the code that follows each row, a question and what was said."""
+        network = self.network_.eval()
+        steps = self._to_inputs(rows)
+        with torch.inference_mode():
+            scores = network(steps)
+            n_said = split_at(steps, len(self.classes_) - 1)[1].lengths
+            ends = scores[(n_said.cumsum(0) - 1).to(scores.device)]
+            return torch.log_softmax(ends.double(), dim=1).cpu().numpy()
+
+    def _scores_of(self, rows: Ragged) -> np.ndarray:
+        if self.output == "generated":
+            raise UsageError(
+                f"{type(self).__name__} with output='generated' gives answers, no scores of classes.", "Use predict."
+            )
+        return super()._scores_of(rows)
+
+    def _as_learned(self, rows: Ragged) -> Ragged:
+        """Return the steps as the network reads them: their changes, if it learns those; questions with a border."""
+        if self.output != "generated":
+            return super()._as_learned(rows)
+        return in_one(rows, [np.zeros(0)] * len(rows), len(self.classes_) - 1)[0]
+
+    def _read(self, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
+        """Check sequences and their target; of questions and answers, make one sequence of each pair."""
+        if self.output != "generated":
+            return super()._read(X, reset=reset, **target)
+        owner = type(self).__name__
+        if self.task != "classification" or list(self.categorical_features or ()) != [0]:
+            raise UsageError(f"{owner} generates codes.", "Pass task='classification' and categorical_features=[0].")
+        questions = codes_of(owner, "X", X)
+        if reset:
+            self.n_features_in_ = 1
+        if not target:
+            border = len(self.classes_) - 1
+            known = np.where(questions.values < border, questions.values, 0.0)
+            return "sequence", Ragged(known, questions.lengths), None
+        answers = codes_of(owner, "y", target["y"])
+        if len(answers) != len(questions):
+            raise DataError(
+                f"{owner} needs an answer to each of {len(questions):,} sequences; got {len(answers):,}.",
+                "Pass y as a list with one array of codes a sequence.",
+            )
+        if reset:
+            self.longest_answer_ = int(answers.lengths.max())
+            border = int(max(questions.values.max(), answers.values.max())) + 1
+        else:
+            border = len(self.classes_) - 1
+        return "sequence", *in_one(questions, answers, border)
+
+    def _learn_target(self, rows: Rows) -> Target:
+        if self.output != "generated":
+            return super()._learn_target(rows)
+        classes = np.arange(int(rows.flat_y.max()) + 1)
+        return Target(choose_head(self.task, len(classes)), classes, len(classes), True, Standardizer.identity(1))
+
+    def _sizes(self) -> dict[str, Any]:
+        return super()._sizes() | {"longest_answer": getattr(self, "longest_answer_", 0)}
+
+    def restore(self, state: FittedState) -> Any:
+        """Take over a stored state."""
+        super().restore(state)
+        self.longest_answer_ = state.sizes["longest_answer"]
+        return self
