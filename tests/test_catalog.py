@@ -16,7 +16,7 @@ from nnzoo.estimator import Network
 TESTS = Path(__file__).parent
 NETWORKS = Path(nnzoo.__file__).parent / "networks"
 CLASSES = [pytest.param(row.load_class(), id=row.class_name) for row in CATALOG]
-HELPERS = {"__init__", "parts", "backpropagation", "own_body", "gates", "memory", "remembering"}
+HELPERS = {"__init__", "parts", "kernels", "backpropagation", "own_body", "gates", "memory", "remembering"}
 
 
 @pytest.mark.parametrize("row", CATALOG, ids=lambda row: row.abbreviation)
@@ -109,5 +109,7 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     several = {name for name, found in ranges.items() if len(found) > 1}
     # "auto" of DeepFeedForward follows its depth; the Perceptron's rate has no scale, so no upper end; a network of
     # images reads no tables, and has no layer normalisation, nor has memory batch normalisation; what is fed back needs
-    # tanh or relu; units of a recurrent layer are a square matrix
-    assert several <= {"optimizer", "weight_decay", "learning_rate", "kind", "normalization", "activation", "n_hidden"}
+    # tanh or relu; units of a recurrent layer are a square matrix; each network that compares rows has kernels of its
+    # own; a perceptron has a joint rule for all classes and may do without tol, a support vector machine has pairs
+    listed = {"optimizer", "weight_decay", "learning_rate", "kind", "normalization", "activation", "n_hidden"}
+    assert several <= listed | {"kernel", "multi_class", "tol"}
