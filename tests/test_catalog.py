@@ -24,6 +24,7 @@ HELPERS = {
     "coding",
     "gated_cell",
     "gates",
+    "kernels",
     "memory",
     "own_body",
     "parts",
@@ -124,15 +125,19 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # "auto" of DeepFeedForward follows its depth; the Perceptron's rate has no scale, so no upper end; a network of
     # images reads no tables, and has no layer normalisation, nor has memory batch normalisation; what is fed back needs
     # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters; attention
-    # generates sequences, too
+    # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
+    # all classes and may do without tol, a support vector machine has pairs
     assert several <= {
         "activation",
+        "kernel",
         "kind",
         "learning_rate",
+        "multi_class",
         "n_filters",
         "n_hidden",
         "normalization",
         "optimizer",
         "output",
+        "tol",
         "weight_decay",
     }

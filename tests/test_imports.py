@@ -49,6 +49,7 @@ SHARED_BY_NETWORKS = {
         "coding",
         "gated_cell",
         "gates",
+        "kernels",
         "memory",
         "parts",
         "remembering",

@@ -25,7 +25,9 @@ _WHERE = {
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),
+    "nnzoo.networks.radial_basis": ("RadialBasisNetwork",),
     "nnzoo.networks.recurrent": ("RNN",),
+    "nnzoo.networks.support_vector": ("SupportVectorMachine",),
     "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

@@ -67,6 +67,7 @@ class Row:
 
 
 BACKPROPAGATION = "gradient descent by backpropagation"
+LEAST_SQUARES = "least squares for the last layer, in one pass; what comes before it is drawn or placed"
 THROUGH_TIME = "gradient descent by backpropagation through all steps of time"
 
 RECONSTRUCTION = "gradient descent on the error of what it gives back"
@@ -86,6 +87,14 @@ CATALOG = (
         ("h = f(W1 x + b1)", "o = g(W2 h + b2)"), BACKPROPAGATION,
         "medium and large dense numeric tables; not for small tables, where boosted trees win",
         ("ann", "feed-forward-network"), few_rows=1_000,
+    ),
+    Row(
+        "RBF", "Radial Basis Network", "RadialBasisNetwork", "nnzoo.networks.radial_basis", 1988,
+        "Broomhead & Lowe 1988; Moody & Darken 1989",
+        ("table", "image"), ("classification", "regression"), False,
+        ("h_i = ρ(‖x - c_i‖), ρ(r) = exp(-β_i r²)", "a = (HᵀH + λI)⁻¹ Hᵀy", "o = g(Σ a_i h_i)"), LEAST_SQUARES,
+        "smooth surfaces of few dimensions, surrogate models, few rows; not for many dimensions",
+        ("rbf-network", "radial-basis-function-network"),
     ),
     Row(
         "DFF", "Deep Feed Forward", "DeepFeedForward", "nnzoo.networks.deep_feed_forward", 1986,
@@ -134,6 +143,23 @@ CATALOG = (
         ("y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated", "o = g(W h + b)"), BACKPROPAGATION,
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
+    ),
+    Row(
+        "ELM", "Extreme Learning Machine", "ExtremeLearningMachine", "nnzoo.networks.extreme_learning", 2006,
+        "Huang, Zhu & Siew 2006; Cambria et al. 2013",
+        ("table", "image"), ("classification", "regression"), False,
+        ("H = f(X W + b), W and b random", "β = (HᵀH + λI)⁻¹ HᵀT", "o = g(H β)"), LEAST_SQUARES,
+        "fast baselines, regression on streams; not for best accuracy in images and texts",
+        ("random-vector-functional-link", "rvfl"),
+    ),
+    Row(
+        "SVM", "Support Vector Machine", "SupportVectorMachine", "nnzoo.networks.support_vector", 1995,
+        "Cortes & Vapnik 1995; Boser, Guyon & Vapnik 1992",
+        ("table", "image"), ("classification", "regression"), False,
+        ("f(x) = Σ a_i y_i K(x_i, x) + b", "max Σ a_i - ½ Σ a_i a_j y_i y_j K(x_i, x_j), 0 ≤ a_i ≤ C, Σ a_i y_i = 0"),
+        "the largest margin, an exact quadratic programme; no gradient",
+        "up to some 50,000 rows, clean margins; not for millions of rows or probabilities",
+        ("svc", "svr", "support-vector"),
     ),
     Row(
         "AN", "Attention Network", "AttentionNetwork", "nnzoo.networks.attention", 2014,

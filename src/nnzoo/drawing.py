@@ -129,6 +129,9 @@ def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: s
             found.append(DrawnLayer(letter, n_cells, f"{title} {len(found) + 1}", "", _count(module)))
         elif isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
+        elif hasattr(module, "drawn"):
+            title, note = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
+            found.append(DrawnLayer("H", int(module.n_out), title, note, _count(module)))  # pyright: ignore[reportArgumentType]
         elif isinstance(module, CONVOLUTIONS):
             maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"
             title = f"convolution {len(found) + 1}"

@@ -1,5 +1,6 @@
 """For every network of the catalog: small data that it reads, a command that trains it, and a trained model."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -59,7 +60,9 @@ class Samples:
     def train_words(self, row, out, n_epochs=None):
         """Return the command that trains a network on them."""
         epochs = N_EPOCHS[row.kinds[0]] if n_epochs is None else n_epochs
-        settings = ["--set", f"n_epochs={epochs}", "--set", f"patience={epochs}"]
+        known = inspect.signature(row.load_class()).parameters
+        names = [name for name in ("n_epochs", "patience") if name in known]
+        settings = [word for name in names for word in ("--set", f"{name}={epochs}")]
         return ["train", *self.source(row), "--network", row.id, *settings, "--out", str(out), "--quiet"]
 
     def data(self, row):

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
+from nnzoo.checks import OneOf, Range, Real, Truth, Whole
 from nnzoo.estimator import LEARNER_RANGES, Encoder, Network, Rows, ScoreNetwork
 from nnzoo.inputs import Inputs
-from nnzoo.networks.kernels import gaussian, squared_distances, trace_distances, trace_of_distances
+from nnzoo.networks.kernels import GAMMA, KernelFeatures, gaussian, trace_gaussian
 from nnzoo.networks.parts import ACTIVATIONS
-from nnzoo.opsteps import activation, dense
+from nnzoo.opsteps import activation
 from nnzoo.trace import MAX_SHOWN, Step
 from nnzoo.tracing import Names, array, trace_layers
 from nnzoo.training.loop import LoopSettings
@@ -35,7 +35,6 @@ from nnzoo.training.readout import READOUT_RANGES, ReadoutTrainer, one_pass, wit
 
 LINKED_SHARE = 0.1
 """Share of the inputs that a unit of ``weights="sparse"`` sees; one at least."""
-ROUNDING = 1e-12
 
 
 class Sine(nn.Module):
@@ -56,9 +55,12 @@ class RandomLayer(nn.Sequential):
     W has entries of mean 0 and deviation s / √(inputs that a unit sees), b has deviation s, with s = input_scaling.
     """
 
+    drawn = ("random units", "drawn, not trained")
+
     def __init__(self, n_in: int, n_hidden: int, *, activation: str, weights: str, input_scaling: float) -> None:
         layer = nn.Linear(n_in, n_hidden).requires_grad_(False)
         super().__init__(layer, Sine() if activation == "sin" else ACTIVATIONS[activation]())
+        self.n_out = n_hidden
         if not layer.weight.is_meta:
             layer.weight.copy_(input_scaling * draw_weights(weights, n_hidden, n_in))
             layer.bias.copy_(input_scaling * _uniform(n_hidden))
@@ -67,8 +69,11 @@ class RandomLayer(nn.Sequential):
 class RandomPoints(nn.Module):
     """h = exp(-γ ‖x - w‖²), (n, n_in) to (n, n_hidden): the points w are drawn from N(0, I), γ of each unit from U."""
 
+    drawn = ("distances to random points", "drawn, not trained")
+
     def __init__(self, n_in: int, n_hidden: int, *, input_scaling: float) -> None:
         super().__init__()
+        self.n_out = n_hidden
         points, gamma = torch.empty(n_hidden, n_in), torch.empty(n_hidden)
         if not points.is_meta:
             nn.init.normal_(points)
@@ -81,49 +86,17 @@ class RandomPoints(nn.Module):
 
     def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield the distances and the activations."""
-        yield from _trace_gaussian(x, self.points, self.gamma, output, names)
-
-
-class KernelFeatures(nn.Module):
-    """φ(x) = K^(-1/2) k(x), (n, n_in) to (n, m), with k(x) = exp(-γ ‖x - aᵢ‖²) against m training rows aᵢ."""
-
-    rows: Tensor
-    root: Tensor
-
-    def __init__(self, n_in: int, n_rows: int, *, gamma: float) -> None:
-        super().__init__()
-        self.gamma = gamma
-        self.register_buffer("rows", torch.zeros(n_rows, n_in))
-        self.register_buffer("root", torch.zeros(n_rows, n_rows))
-
-    def take(self, rows: Tensor) -> None:
-        """Take over the rows, and the inverse root of their kernel matrix without what is rounding in it."""
-        values, vectors = torch.linalg.eigh(gaussian(rows, rows, self.gamma))
-        inverse = torch.where(values > ROUNDING * values[-1], values.clamp(min=ROUNDING).rsqrt(), 0.0)
-        self.rows, self.root = rows.clone(), (vectors * inverse) @ vectors.t()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features."""
-        return gaussian(x, self.rows, self.gamma) @ self.root
-
-    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield the distances, the kernel, and what makes features of it."""
-        kernel = gaussian(x, self.rows, self.gamma)
-        gamma = torch.full((len(self.rows),), self.gamma, dtype=x.dtype, device=x.device)
-        yield from _trace_gaussian(x, self.rows, gamma, kernel, names)
-        root = self.root.double().cpu().numpy()
-        title = "Features whose products are kernels"
-        yield dense(array(kernel), root, None, array(output), names.next("φ", new_layer=True), title=title)
+        yield from trace_gaussian(x, self.points, self.gamma, output, names)
 
 
 class RandomBody(nn.Module):
     """Flat rows to the features of a drawn layer, beside them the rows themselves where there are direct links."""
 
-    def __init__(self, hidden: nn.Module, n_out: int, *, direct_links: bool) -> None:
+    def __init__(self, hidden: Any, n_links: int) -> None:
         super().__init__()
         self.hidden = hidden
-        self.direct_links = direct_links
-        self.n_out = n_out
+        self.direct_links = n_links > 0
+        self.n_out = int(hidden.n_out) + n_links
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (n, n_out)."""
@@ -150,17 +123,6 @@ def _links(x: np.ndarray, features: np.ndarray, symbols: Sequence[str]) -> Step:
         features,
         "The readout sees the inputs beside the hidden units: what is linear needs no unit.",
         {h_name: hidden, x_name: x} if features.size <= MAX_SHOWN else {},
-    )
-
-
-def _trace_gaussian(x: Tensor, points: Tensor, gamma: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
-    squared, rates = array(squared_distances(x, points)), gamma.double().cpu().numpy()
-    yield trace_distances(array(x), points.double().cpu().numpy(), squared, names.next("d", new_layer=True))
-    result = array(output)
-    rate = float(rates[int(np.abs(result).argmax())])
-    words = "A unit answers with 1 at its point and fades with the distance."
-    yield trace_of_distances(
-        "gaussian", "exp(-γ·{d})", f"exp(-{rate:.5g}·{{d}})", squared, result, names.next("h"), words, {"γ": rates}
     )
 
 
@@ -262,7 +224,7 @@ class ExtremeLearningMachine(Encoder, Network):
         "input_scaling": Real(0.0, 1e6, above=True),
         "direct_links": Truth(),
         "kernel": OneOf((None, "rbf")),
-        "gamma": either(OneOf(("scale",)), Real(0.0, above=True)),
+        "gamma": GAMMA,
     }
 
     def __init__(
@@ -307,16 +269,16 @@ class ExtremeLearningMachine(Encoder, Network):
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the body, drawn; images and sequences are flattened."""
-        n_in, n_hidden, scale = inputs.n_features, self.n_hidden, float(self.input_scaling)
+        n_in, scale = inputs.n_features, float(self.input_scaling)
         if self.kernel is not None:
-            n_hidden = self.n_rows_kept_
             gamma = 1 / n_in if self.gamma == "scale" else float(self.gamma)
-            hidden: nn.Module = KernelFeatures(n_in, n_hidden, gamma=gamma)
+            hidden: nn.Module = KernelFeatures(n_in, self.n_rows_kept_, gamma=gamma)
         elif self.activation == "rbf":
-            hidden = RandomPoints(n_in, n_hidden, input_scaling=scale)
+            hidden = RandomPoints(n_in, self.n_hidden, input_scaling=scale)
         else:
-            hidden = RandomLayer(n_in, n_hidden, activation=self.activation, weights=self.weights, input_scaling=scale)
-        return RandomBody(hidden, n_hidden + n_in * self.direct_links, direct_links=self.direct_links)
+            law = {"activation": self.activation, "weights": self.weights}
+            hidden = RandomLayer(n_in, self.n_hidden, input_scaling=scale, **law)
+        return RandomBody(hidden, n_in if self.direct_links else 0)
 
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> ReadoutTrainer:
         """Return least squares on the features."""

@@ -5,14 +5,21 @@
 Used by radial_basis.py, extreme_learning.py and support_vector.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nnzoo.checks import OneOf, Real, either
+from nnzoo.opsteps import dense
 from nnzoo.trace import Step, Working, cell_name, factor, largest, shortened, shown_rows, written
+from nnzoo.tracing import Names, array
 
+GAMMA = either(OneOf(("scale",)), Real(0.0, above=True))
+"""Range of γ; "scale" is 1 over the number of inputs, for rows that are standardised."""
+ROUNDING = 1e-12
+"""Eigenvalues of a kernel matrix below this share of the largest are rounding."""
 FEW_COLUMNS = 16
 """Up to so many columns differences are squared one by one; beyond, by a product of matrices in a fraction of the time,
 which at distance d² leaves an error of some 1e-16 (‖x‖² + ‖c‖²)."""
@@ -93,3 +100,49 @@ def trace_of_distances(
         {before: squared, **constants},
         cell,
     )
+
+
+def trace_gaussian(x: Tensor, points: Tensor, gamma: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+    """Yield the steps of exp(-γ ‖x - p‖²) for the points p, with γ of each: of one row (1, d)."""
+    squared, rates = array(squared_distances(x, points)), gamma.double().cpu().numpy()
+    yield trace_distances(array(x), points.double().cpu().numpy(), squared, names.next("d", new_layer=True))
+    result = array(output)
+    rate = float(rates[int(np.abs(result).argmax())])
+    words = "A unit answers with 1 at its point and fades with the distance."
+    yield trace_of_distances(
+        "gaussian", "exp(-γ·{d})", f"exp(-{rate:.5g}·{{d}})", squared, result, names.next("h"), words, {"γ": rates}
+    )
+
+
+class KernelFeatures(nn.Module):
+    """φ(x) = K^(-1/2) k(x), (n, n_in) to (n, m), with k(x) = exp(-γ ‖x - aᵢ‖²) against m training rows aᵢ."""
+
+    drawn = ("kernels with training rows", "features of equal products")
+    rows: Tensor
+    root: Tensor
+
+    def __init__(self, n_in: int, n_rows: int, *, gamma: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.n_out = n_rows
+        self.register_buffer("rows", torch.zeros(n_rows, n_in))
+        self.register_buffer("root", torch.zeros(n_rows, n_rows))
+
+    def take(self, rows: Tensor) -> None:
+        """Take over the rows, and the inverse root of their kernel matrix without what is rounding in it."""
+        values, vectors = torch.linalg.eigh(gaussian(rows, rows, self.gamma))
+        inverse = torch.where(values > ROUNDING * values[-1], values.clamp(min=ROUNDING).rsqrt(), 0.0)
+        self.rows, self.root = rows.clone(), (vectors * inverse) @ vectors.t()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features."""
+        return gaussian(x, self.rows, self.gamma) @ self.root
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the distances, the kernel, and what makes features of it."""
+        kernel = gaussian(x, self.rows, self.gamma)
+        gamma = torch.full((len(self.rows),), self.gamma, dtype=x.dtype, device=x.device)
+        yield from trace_gaussian(x, self.rows, gamma, kernel, names)
+        root = self.root.double().cpu().numpy()
+        title = "Features whose products are kernels"
+        yield dense(array(kernel), root, None, array(output), names.next("φ", new_layer=True), title=title)

@@ -1,0 +1,569 @@
+"""Support Vector Machine (SVM): compare a row with some of the training rows, and add up once.
+
+    max over a of  Σ aᵢ - ½ Σᵢⱼ aᵢ aⱼ yᵢ yⱼ K(xᵢ, xⱼ)    with 0 <= aᵢ <= C,  Σ aᵢ yᵢ = 0
+    f(x) = Σ aᵢ yᵢ K(xᵢ, x) + b
+
+The rows with aᵢ > 0 are the support vectors: the body compares a row with each of them, the last layer holds aᵢ yᵢ and
+b. Of several classes each pair has its f ("ovo"), and a class is scored by its votes; or each class against the rest
+("ovr"). Regression has two a a row and the loss max(0, |y - f| - ε).
+
+Sources: Boser, Guyon & Vapnik 1992; Cortes & Vapnik 1995. The dual is solved exactly, by sequential minimal
+optimisation (Platt 1998) with the second-order choice of pairs (Fan, Chen & Lin 2005), by scikit-learn's libsvm: each
+step moves two aᵢ, too little work for an operation on tensors. For many rows ``approximation`` replaces K by features
+φ(x)·φ(z) and descends the hinge loss ½ ‖w‖² + C Σ max(0, 1 - y f) by gradient. The chart draws two hidden layers; the
+model compares with its support vectors, then adds once.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.svm import SVC, SVR
+from sklearn.utils.metaestimators import available_if
+from torch import Tensor, nn
+
+from nnzoo.checks import OneOf, Range, Real, Whole
+from nnzoo.engine.batches import Batch
+from nnzoo.engine.device import Arithmetic
+from nnzoo.errors import UsageError
+from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Encoder, Network, Rows, ScoreNetwork
+from nnzoo.inputs import Inputs
+from nnzoo.networks.kernels import GAMMA, KernelFeatures, gaussian, trace_gaussian
+from nnzoo.opsteps import dense
+from nnzoo.targets import Target
+from nnzoo.trace import Step, cell_name, factor, largest, written
+from nnzoo.tracing import Names, array, linear
+from nnzoo.training.gradient import GradientSettings, GradientTrainer
+from nnzoo.training.loop import LoopSettings, Run, Trainer
+
+MEASURE_ROWS = 2048
+DESCENT_ROWS, DESCENT_RATE = 256, 0.1
+KERNELS = ("rbf", "linear", "poly", "sigmoid")
+
+
+class Kernel(nn.Module):
+    """K(vₖ, x) for each support vector vₖ: (n, n_in) to (n, n_vectors).
+
+    "rbf" exp(-γ ‖v - x‖²), "linear" v·x, "poly" (γ v·x + c)^d, "sigmoid" tanh(γ v·x + c).
+    """
+
+    drawn = ("support vectors", "each compared with the row")
+
+    def __init__(self, n_in: int, n_vectors: int, *, kernel: str, gamma: float, degree: int, coef0: float) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
+        self.n_out = n_vectors
+        self.vectors = nn.Parameter(torch.zeros(n_vectors, n_in), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the kernels."""
+        if self.kernel == "rbf":
+            return gaussian(x, self.vectors, self.gamma)
+        product = x @ self.vectors.t()
+        return product if self.kernel == "linear" else self.bent(self.gamma * product + self.coef0)
+
+    def bent(self, z: Tensor) -> Tensor:
+        """Return the power or tanh of γ v·x + c."""
+        return z**self.degree if self.kernel == "poly" else torch.tanh(z)
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the distances or products, and the kernels."""
+        if self.kernel == "rbf":
+            yield from trace_gaussian(x, self.vectors, torch.full((self.n_out,), self.gamma), output, names)
+            return
+        title = "Products with the support vectors"
+        product = array(x @ self.vectors.t())
+        yield dense(array(x), self.vectors.numpy(), None, product, names.next("z", new_layer=True), title=title)
+        if self.kernel != "linear":
+            yield self._trace_bent(product, array(output), names.next("k"))
+
+    def _trace_bent(self, z: np.ndarray, result: np.ndarray, symbols: Sequence[str]) -> Step:
+        (k,) = largest(result)
+        inner, how = f"γ·{{}} + {written(self.coef0)}", f"({{}})^{self.degree}" if self.kernel == "poly" else "tanh({})"
+        at = inner.replace("γ", written(self.gamma)).format(factor(z[k]))
+        return Step(
+            f"kernel {self.kernel}",
+            "Kernel",
+            f"{symbols[1]} = {how.format(inner.format(symbols[0]))}",
+            f"{cell_name(symbols[1], (k,))} = {how.format(at)} = {written(result[k])}",
+            symbols[1],
+            result,
+            "The product of two rows is bent, as if rows were compared in a space of more features.",
+            {symbols[0]: z, "γ": np.array(self.gamma)},
+            (k,),
+        )
+
+
+class Votes(nn.Module):
+    """Decisions of all pairs of classes (n, n_pairs) to a score a class (n, n_classes): its votes, and who won clearly.
+
+    A pair (i, j) votes for i where its decision is not below 0. Ties are broken by the sum S of a class's decisions, as
+    S / (3 (|S| + 1)), which never outweighs a vote.
+    """
+
+    signs: Tensor
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        pairs = list(combinations(range(n_classes), 2))
+        signs = torch.zeros(len(pairs), n_classes)
+        for row, (first, second) in enumerate(pairs):
+            signs[row, first], signs[row, second] = 1, -1
+        self.register_buffer("signs", signs, persistent=False)
+
+    def forward(self, decisions: Tensor) -> Tensor:
+        """Return the scores."""
+        won = torch.where(decisions >= 0, 1.0, -1.0).to(decisions.dtype)
+        votes = (won @ self.signs + self.signs.abs().sum(dim=0)) / 2
+        total = decisions @ self.signs
+        return votes + total / (3 * (total.abs() + 1))
+
+    def trace(self, decisions: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield how the pairs vote."""
+        d, votes, signs = array(decisions), array(output), self.signs.double().cpu().numpy()
+        before, name = names.next("v")
+        (k,) = largest(votes)
+        total = float(d @ signs[:, k])
+        said = factor(total)
+        won = int((np.where(d >= 0, 1, -1) * signs[:, k] > 0).sum())
+        yield Step(
+            "votes",
+            "Votes of the pairs of classes",
+            f"{name}[k] = pairs won by k + S / (3 (|S| + 1)), S the sum of its decisions in {before}",
+            f"{cell_name(name, (k,))} = {won} + {said} / (3 ({written(abs(total))} + 1)) = {written(votes[k])}",
+            name,
+            votes,
+            "Each pair of classes has a decision of its own; the class that wins most pairs is said.",
+            {before: d, "signs": signs},
+            (k,),
+        )
+
+
+class Fourier(nn.Module):
+    """φ(x) = √(2/m) cos(W x + b), W from N(0, 2γ), b from U(0, 2π): φ(x)·φ(z) is near exp(-γ ‖x - z‖²).
+
+    Source: Rahimi & Recht 2007.
+    """
+
+    drawn = ("random Fourier features", "a wave a unit")
+
+    def __init__(self, n_in: int, n_components: int, *, gamma: float) -> None:
+        super().__init__()
+        self.waves = nn.Linear(n_in, n_components).requires_grad_(False)
+        self.n_out = n_components
+        if not self.waves.weight.is_meta:
+            nn.init.normal_(self.waves.weight, std=math.sqrt(2 * gamma))
+            nn.init.uniform_(self.waves.bias, 0.0, 2 * math.pi)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features."""
+        return math.sqrt(2 / self.n_out) * torch.cos(self.waves(x))
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the sums and the waves."""
+        sums, result = array(self.waves(x)), array(output)
+        yield linear(self.waves, array(x), sums, names)
+        before, name = names.next("φ")
+        (k,) = largest(result)
+        yield Step(
+            "waves",
+            "Random waves",
+            f"{name} = √(2 / {self.n_out}) cos({before})",
+            f"{cell_name(name, (k,))} = √(2 / {self.n_out}) cos({written(sums[k])}) = {written(result[k])}",
+            name,
+            result,
+            "Products of such features are near the kernel, so a weighted sum of them stands for all support vectors.",
+            {before: sums},
+            (k,),
+        )
+
+
+class SupportVectorBody(nn.Module):
+    """Flat rows to kernels with the support vectors or to features; of pairs of classes, to votes."""
+
+    support: Tensor
+
+    def __init__(self, features: Any, n_classes: int | None) -> None:
+        super().__init__()
+        self.features = features
+        self.register_buffer("support", torch.zeros(features.n_out, dtype=torch.int64))
+        self.n_out = features.n_out
+        if n_classes is not None:
+            n_pairs = n_classes * (n_classes - 1) // 2
+            self.pairs, self.votes = nn.Linear(features.n_out, n_pairs).requires_grad_(False), Votes(n_classes)
+            self.n_out = n_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the last layer sees."""
+        h = self.features(x.flatten(1))
+        return self.votes(self.pairs(h)) if hasattr(self, "pairs") else h
+
+    def take(self, machines: "Machines", X: np.ndarray) -> None:
+        """Take over the support vectors, and of pairs of classes their sums."""
+        self.support = torch.from_numpy(machines.support)
+        self.features.vectors = nn.Parameter(torch.from_numpy(X[machines.support]), requires_grad=False)
+        self.features.n_out = len(machines.support)
+        if hasattr(self, "pairs"):
+            self.pairs = machines.layer().requires_grad_(False)
+        else:
+            self.n_out = len(machines.support)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Support vectors by their row, (m,), aᵢ yᵢ of each machine (n_machines, m), and b (n_machines,)."""
+
+    support: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def layer(self) -> nn.Linear:
+        """Return them as a layer."""
+        layer = nn.utils.skip_init(nn.Linear, len(self.support), len(self.bias), dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight))
+            layer.bias.copy_(torch.from_numpy(self.bias))
+        return layer
+
+    @classmethod
+    def beside(cls, found: Sequence["Machines"]) -> "Machines":
+        """Return several as one, over the support vectors of all; there is one at the least."""
+        support = np.unique(np.concatenate([each.support for each in found]))
+        support = support if len(support) else np.zeros(1, dtype=np.int64)
+        weight = np.zeros((len(found), len(support)))
+        for row, each in enumerate(found):
+            weight[row, np.searchsorted(support, each.support)] = each.weight[0]
+        return cls(support, weight, np.concatenate([each.bias for each in found]))
+
+    @classmethod
+    def of_pairs(cls, machine: SVC) -> "Machines":
+        """Return those of all pairs of classes: libsvm holds aᵢ yᵢ of a row for each other class in one matrix."""
+        ends = np.cumsum(machine.n_support_)
+        own = [slice(end - n, end) for end, n in zip(ends, machine.n_support_, strict=True)]
+        weight = np.zeros((len(machine.intercept_), len(machine.support_)))
+        for row, (first, second) in enumerate(combinations(range(len(own)), 2)):
+            weight[row, own[first]] = machine.dual_coef_[second - 1, own[first]]
+            weight[row, own[second]] = machine.dual_coef_[first, own[second]]
+        return cls(machine.support_.astype(np.int64), weight, machine.intercept_.copy())
+
+
+class DualTrainer:
+    """Solve the dual exactly, on all rows in one step.
+
+    Parameters
+    ----------
+    network : ScoreNetwork
+        Its body takes over the support vectors, its last layer aᵢ yᵢ and b.
+    kind : str
+        The head's kind.
+    machine : mapping
+        Keywords of scikit-learn's SVC and SVR.
+    epsilon : float
+    """
+
+    finished = True
+
+    def __init__(self, network: Any, kind: str, machine: Mapping[str, Any], *, epsilon: float) -> None:
+        self.network = network
+        self.kind = kind
+        self.machine = machine
+        self.epsilon = epsilon
+
+    def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
+        """Solve; returns the loss of the rows."""
+        with torch.no_grad():
+            X = self.network.scaling(batch.inputs).flatten(1).double().numpy()
+        target: Any = batch.target
+        y, weight = target.numpy(), None if batch.weight is None else batch.weight.double().numpy()
+        body = self.network.body
+        if hasattr(body, "pairs"):
+            machines = Machines.of_pairs(SVC(**self.machine).fit(X, y, weight))
+            body.take(machines, X)
+            n_classes = body.n_out
+            self.network.head = Machines(np.arange(n_classes), np.eye(n_classes), np.zeros(n_classes)).layer()
+        else:
+            columns = y[:, None] == np.arange(self.network.head.out_features) if self.kind == "multiclass" else y
+            found = [self._solve(X, columns[:, k], weight) for k in range(columns.shape[1])]
+            machines = Machines.beside(found)
+            body.take(machines, X)
+            self.network.head = machines.layer()
+        return {"loss": self.measure(batch)}
+
+    def _solve(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Machines:
+        """Return the machine of one score; of rows that are all of one label the constant one."""
+        if self.kind == "regression":
+            machine: Any = SVR(epsilon=self.epsilon, **self.machine).fit(X, y, weight)
+        elif y.min() == y.max():
+            return Machines(np.zeros(0, dtype=np.int64), np.zeros((1, 0)), np.array([1.0 if y[0] else -1.0]))
+        else:
+            machine = SVC(**self.machine).fit(X, y, weight)
+        order = np.argsort(machine.support_)
+        return Machines(machine.support_[order].astype(np.int64), machine.dual_coef_[:, order], machine.intercept_)
+
+    def measure(self, batch: Batch) -> float:
+        """Return the share of rows that are labelled wrong, or the mean of max(0, |y - f| - ε)."""
+        total = 0.0
+        with torch.inference_mode():
+            for part in batch.pieces(MEASURE_ROWS, MEASURE_ROWS):
+                losses = row_loss(self.network(part.inputs), part.target, self.kind, self.epsilon, of_margin=False)
+                total += float(part.mean(losses)) * len(part)
+        return total / len(batch)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the live tensors that a prediction needs."""
+        return self.network.state_dict()
+
+    def state(self) -> tuple[Any, dict[str, Tensor]]:
+        """Return them: there is no state beside them."""
+        return None, {f".{name}": tensor for name, tensor in self.weights().items()}
+
+    def load_state(self, values: Any, tensors: dict[str, Tensor]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.restart({name.removeprefix("."): tensor for name, tensor in tensors.items()})
+
+    def restart(self, weights: dict[str, Tensor]) -> None:
+        """Take over these weights, however many support vectors they have."""
+        self.network.load_state_dict(weights, assign=True)
+
+
+def row_loss(scores: Tensor, target: Any, kind: str, epsilon: float, *, of_margin: bool = True) -> Tensor:
+    """Return Σ over scores of max(0, 1 - y f), or of max(0, |y - f| - ε), for each row (n,).
+
+    Without margin a label costs 1 where it is wrong, and else nothing.
+    """
+    if kind == "regression":
+        return ((scores - target).abs() - epsilon).clamp(min=0.0).sum(dim=1)
+    if kind == "multiclass":
+        wrong = scores.argmax(dim=1) != target
+        signs = 2 * nn.functional.one_hot(target, scores.shape[1]) - 1
+    else:
+        wrong = ((scores > 0) != target.bool()).any(dim=1)
+        signs = 2 * target - 1
+    return (1 - signs * scores).clamp(min=0.0).sum(dim=1) if of_margin else wrong.to(scores.dtype)
+
+
+def _approximates(network: "SupportVectorMachine") -> bool:
+    return network.approximation is not None
+
+
+class SupportVectorMachine(Encoder, Network):
+    """Support vector machine: kernels with some of the training rows, and one weighted sum.
+
+    f(x) = Σ aᵢ yᵢ K(xᵢ, x) + b of the largest margin. Inputs are standardised with weighted means and deviations of the
+    training rows (0/1 columns stay), regression targets too; all is computed in float64, on the CPU where the dual is
+    solved.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    C : float, default 1.0
+        Weight of a row beyond its margin against the width of the margin.
+    kernel : "rbf", "linear", "poly" or "sigmoid", default "rbf"
+        K: exp(-γ ‖v - x‖²), v·x, (γ v·x + coef0)^degree, tanh(γ v·x + coef0).
+    gamma : "scale" or float, default "scale"
+        γ; "scale" is 1 over the number of inputs.
+    degree : int, default 3
+    coef0 : float, default 0.0
+    epsilon : float, default 0.1
+        Errors of a regression up to this size cost nothing; in deviations of the target.
+    multi_class : "ovo" or "ovr", default "ovo"
+        Several classes: each pair has a machine and votes, or each class has one against the rest.
+    tol : float, default 0.001
+        Largest violation of the optimality conditions.
+    cache_size : float, default 200.0
+        MB for the kernel matrix while the dual is solved.
+    approximation : None, "nystroem" or "fourier", default None
+        For many rows: features of the "rbf" kernel from drawn rows or random waves, the hinge loss descended by
+        gradient, one class against the rest.
+    n_components : int, default 500
+        Features of the approximation.
+    n_epochs : int, default 20
+        Passes of the approximation; the dual takes one.
+    class_weight : None, "balanced" or dict of label to weight
+        Weights multiply C.
+    kind : None, "table", "image" or "sequence", default None
+        What the arrays are; images and sequences are flattened.
+    input_shape : tuple of int or None
+        Shape of a row, (height, width[, channels]), where images come flat.
+    random_state : int, RandomState or None
+    verbose : int, default 0
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Standardised inputs (n, n_features) to scores (n, n_scores).
+    n_support_ : int
+        Support vectors, of all machines together; of an approximation its features.
+    support_ : ndarray of shape (n_support_,)
+        Their rows in training.
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+        "train_loss" is the share of rows that are labelled wrong, or the mean error beyond ``epsilon``; of an
+        approximation the hinge loss.
+
+    Notes
+    -----
+    It has no ``predict_proba``: scikit-learn's CalibratedClassifierCV makes probabilities of its scores.
+
+    References
+    ----------
+    Cortes & Vapnik, "Support-vector networks", Machine Learning 20, 1995. Fan, Chen & Lin, "Working set selection using
+    second order information for training support vector machines", Journal of Machine Learning Research 6, 2005.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from nnzoo import SupportVectorMachine
+    >>> X, y = load_iris(return_X_y=True)
+    >>> SupportVectorMachine().fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    kinds = ("table", "image", "sequence")
+    own_counts = ("n_support",)
+    gives_probabilities = False
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name not in ("device", "precision")},
+        "C": Real(0.0, above=True),
+        "kernel": OneOf(KERNELS),
+        "gamma": GAMMA,
+        "degree": Whole(0, 100),
+        "coef0": Real(-1e9, 1e9),
+        "epsilon": Real(0.0),
+        "multi_class": OneOf(("ovo", "ovr")),
+        "tol": Real(0.0, 1.0, above=True),
+        "cache_size": Real(0.0, above=True),
+        "approximation": OneOf((None, "nystroem", "fourier")),
+        "n_components": Whole(1, 10**6),
+        "n_epochs": LOOP_RANGES["n_epochs"],
+    }
+
+    def __init__(
+        self,
+        *,
+        task: str = "classification",
+        C: float = 1.0,
+        kernel: str = "rbf",
+        gamma: str | float = "scale",
+        degree: int = 3,
+        coef0: float = 0.0,
+        epsilon: float = 0.1,
+        multi_class: str = "ovo",
+        tol: float = 1e-3,
+        cache_size: float = 200.0,
+        approximation: str | None = None,
+        n_components: int = 500,
+        n_epochs: int = 20,
+        class_weight: str | Mapping[object, float] | None = None,
+        kind: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.task = task
+        self.C = C
+        self.kernel = kernel
+        self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
+        self.epsilon = epsilon
+        self.multi_class = multi_class
+        self.tol = tol
+        self.cache_size = cache_size
+        self.approximation = approximation
+        self.n_components = n_components
+        self.n_epochs = n_epochs
+        self.class_weight = class_weight
+        self.kind = kind
+        self.input_shape = input_shape
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def support_(self) -> np.ndarray:
+        """Return the rows of the support vectors in training (n_support_,)."""
+        return self.network_.body.support.numpy()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+
+    def make_body(self, inputs: Inputs) -> nn.Module:
+        """Return the body; images and sequences are flattened."""
+        n_in, gamma = inputs.n_features, self._gamma(inputs)
+        if self.approximation is not None and self.kernel != "rbf":
+            raise UsageError(
+                f"SupportVectorMachine: approximation needs kernel='rbf'; got {self.kernel!r}.",
+                "Leave the approximation out, or the kernel.",
+            )
+        if self.approximation == "fourier":
+            return SupportVectorBody(Fourier(n_in, self.n_support_, gamma=gamma), None)
+        if self.approximation == "nystroem":
+            return SupportVectorBody(KernelFeatures(n_in, self.n_support_, gamma=gamma), None)
+        kernel = Kernel(n_in, self.n_support_, kernel=self.kernel, gamma=gamma, degree=self.degree, coef0=self.coef0)
+        return SupportVectorBody(kernel, self._n_voting)
+
+    def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+        """Return the exact solution of the dual, or gradient descent on the hinge loss of the features."""
+        kind = self.target_.head.kind
+        if self.approximation is None:
+            machine = {
+                "C": self.C, "kernel": self.kernel, "gamma": self._gamma(self.inputs_), "degree": self.degree,
+                "coef0": self.coef0, "tol": self.tol, "cache_size": self.cache_size,
+            }  # fmt: skip
+            return DualTrainer(network, kind, machine, epsilon=self.epsilon)
+        settings = GradientSettings(
+            learning_rate=DESCENT_RATE, schedule="one_cycle", weight_decay=1 / (self.C * n_rows), n_steps=n_steps
+        )
+        loss = partial(row_loss, kind=kind, epsilon=self.epsilon)
+        return GradientTrainer(network, loss, settings, Arithmetic.named(self.arithmetic_))
+
+    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
+        """Return one step with all rows, or the passes of the approximation."""
+        if self.approximation is None:
+            return LoopSettings(1, n_rows, seed, keep="last")
+        return LoopSettings(self.n_epochs, DESCENT_ROWS, seed, keep="last")
+
+    @available_if(_approximates)
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Pass once through some rows; for approximations, whose features stay as the first call drew them."""
+        return super().partial_fit(X, y, classes, sample_weight)
+
+    def fit_run(
+        self, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None
+    ) -> Self:
+        """Train within a run, and count the support vectors."""
+        super().fit_run(run, X, y, sample_weight, validation, parts)
+        self.n_support_ = len(self.support_)
+        return self
+
+    def _gamma(self, inputs: Inputs) -> float:
+        return 1 / inputs.n_features if self.gamma == "scale" else float(self.gamma)
+
+    def _size(self, train: Rows, target: Target) -> None:
+        n_rows = train.X.shape[0]
+        drawn = self.n_components if self.approximation == "fourier" else min(self.n_components, n_rows)
+        self.n_support_ = n_rows if self.approximation is None else drawn
+        super()._size(train, target)
+
+    def _sizes(self) -> dict[str, Any]:
+        return super()._sizes() | {"n_support": self.n_support_}
+
+    def _bare_network(self, inputs: Inputs, sizes: Mapping[str, Any]) -> ScoreNetwork:
+        self.n_support_ = sizes["n_support"]
+        votes = self.multi_class == "ovo" and sizes["head"] == "multiclass" and sizes["n_targets"] > 2
+        self._n_voting = sizes["n_targets"] if votes else None
+        return super()._bare_network(inputs, sizes)
+
+    def _start(self, train: Rows, target: Target, seed: int) -> None:
+        super()._start(train, target, seed)
+        features: Any = self.network_.body.features  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(features, KernelFeatures):
+            chosen = np.random.default_rng(seed).permutation(train.X.shape[0])[: self.n_support_]
+            with torch.no_grad():
+                features.take(self.network_.scaling(self._to_inputs(train.X[np.sort(chosen)])).flatten(1))
