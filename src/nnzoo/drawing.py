@@ -95,6 +95,9 @@ def _scene(model: Model) -> Scene:
 def layers_of(network: Any) -> Iterator[DrawnLayer]:
     """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
 
+    A module that is no ordinary layer says itself what it is: ``drawn`` is its letter in the legend of the chart, its
+    title and a note, ``n_out`` the number of its cells.
+
     Parameters
     ----------
     network : Network
@@ -125,13 +128,10 @@ def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: s
     found: list[DrawnLayer] = []
     for module in body.children():
         if getattr(module, "drawn", None):
-            letter, n_cells, title = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
-            found.append(DrawnLayer(letter, n_cells, f"{title} {len(found) + 1}", "", _count(module)))
+            letter, title, note = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
+            found.append(DrawnLayer(letter, int(module.n_out), title, note, _count(module)))  # pyright: ignore[reportArgumentType]
         elif isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
-        elif hasattr(module, "drawn"):
-            title, note = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
-            found.append(DrawnLayer("H", int(module.n_out), title, note, _count(module)))  # pyright: ignore[reportArgumentType]
         elif isinstance(module, CONVOLUTIONS):
             maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"
             title = f"convolution {len(found) + 1}"

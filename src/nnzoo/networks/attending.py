@@ -110,7 +110,7 @@ class AdditiveAttention(nn.Module):
         self.told = initialize(nn.Linear(n_told, n_hidden), "glorot")
         self.weighs = initialize(nn.Linear(n_hidden, 1, bias=False), "glorot")
         self.n_out = n_told
-        self.drawn = ("Y", n_told, "attention")
+        self.drawn = ("Y", "attention", "to all steps")
 
     def prepare(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return what every question needs of the steps (n, n_steps, n_told): U h + b, and the steps."""
@@ -181,7 +181,7 @@ class ScaledAttention(nn.Module):
         self.told = initialize(nn.Linear(n_told, n_hidden), "glorot")
         self.values = initialize(nn.Linear(n_told, n_hidden), "glorot")
         self.n_out = n_hidden
-        self.drawn = ("Y", n_hidden, "attention")
+        self.drawn = ("Y", "attention", "to all steps")
 
     def prepare(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return what every question needs of the steps (n, n_steps, n_told): U h and V h, each plus its bias."""

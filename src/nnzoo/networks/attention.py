@@ -254,7 +254,8 @@ class Decoder(nn.Module):
         self, n_in: int, n_told: int, n_hidden: int, attention: type[AdditiveAttention] | type[ScaledAttention]
     ) -> None:
         super().__init__()
-        self.drawn = ("R", n_hidden, "decoder")
+        self.drawn = ("R", "decoder", "a step after the other")
+        self.n_out = n_hidden
         self.begin = initialize(nn.Linear(n_told, n_hidden), "glorot")
         self.attention = attention(n_hidden, n_told, n_hidden)
         n_seen = self.attention.n_out

@@ -55,7 +55,7 @@ class RandomLayer(nn.Sequential):
     W has entries of mean 0 and deviation s / √(inputs that a unit sees), b has deviation s, with s = input_scaling.
     """
 
-    drawn = ("random units", "drawn, not trained")
+    drawn = ("H", "random units", "drawn, not trained")
 
     def __init__(self, n_in: int, n_hidden: int, *, activation: str, weights: str, input_scaling: float) -> None:
         layer = nn.Linear(n_in, n_hidden).requires_grad_(False)
@@ -69,7 +69,7 @@ class RandomLayer(nn.Sequential):
 class RandomPoints(nn.Module):
     """h = exp(-γ ‖x - w‖²), (n, n_in) to (n, n_hidden): the points w are drawn from N(0, I), γ of each unit from U."""
 
-    drawn = ("distances to random points", "drawn, not trained")
+    drawn = ("H", "distances to random points", "drawn, not trained")
 
     def __init__(self, n_in: int, n_hidden: int, *, input_scaling: float) -> None:
         super().__init__()

@@ -117,7 +117,7 @@ def trace_gaussian(x: Tensor, points: Tensor, gamma: Tensor, output: Tensor, nam
 class KernelFeatures(nn.Module):
     """φ(x) = K^(-1/2) k(x), (n, n_in) to (n, m), with k(x) = exp(-γ ‖x - aᵢ‖²) against m training rows aᵢ."""
 
-    drawn = ("kernels with training rows", "features of equal products")
+    drawn = ("H", "kernels with training rows", "features of equal products")
     rows: Tensor
     root: Tensor
 

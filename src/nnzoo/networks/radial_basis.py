@@ -66,7 +66,7 @@ class CentersRange:
 class RadialBody(nn.Module):
     """hᵢ = ρ(‖x - cᵢ‖), flat rows (n, n_in) to (n, n_centers); normalised, hᵢ / Σ h."""
 
-    drawn = ("distances to centres", "a unit a centre")
+    drawn = ("H", "distances to centres", "a unit a centre")
 
     def __init__(self, n_in: int, n_centers: int, *, kernel: str, normalize: bool) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ class Kernel(nn.Module):
     "rbf" exp(-γ ‖v - x‖²), "linear" v·x, "poly" (γ v·x + c)^d, "sigmoid" tanh(γ v·x + c).
     """
 
-    drawn = ("support vectors", "each compared with the row")
+    drawn = ("H", "support vectors", "each compared with the row")
 
     def __init__(self, n_in: int, n_vectors: int, *, kernel: str, gamma: float, degree: int, coef0: float) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Fourier(nn.Module):
     Source: Rahimi & Recht 2007.
     """
 
-    drawn = ("random Fourier features", "a wave a unit")
+    drawn = ("H", "random Fourier features", "a wave a unit")
 
     def __init__(self, n_in: int, n_components: int, *, gamma: float) -> None:
         super().__init__()

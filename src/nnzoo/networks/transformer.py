@@ -53,7 +53,8 @@ class Positions(nn.Module):
         super().__init__()
         self.kind = kind
         self.learned = nn.Embedding(N_LEARNED, width) if kind == "learned" else None
-        self.drawn = ("H", width, "positions") if self.learned is not None else None
+        self.drawn = ("H", "positions", "") if self.learned is not None else None
+        self.n_out = width
         if self.learned is not None:
             draw_normal(self.learned.weight, std=0.1)
 
@@ -94,7 +95,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.rotary = rotary
-        self.drawn = ("Y", width, "attention")
+        self.drawn = ("Y", "attention", "of all steps to all steps")
+        self.n_out = width
         self.qkv = initialize(nn.Linear(width, 3 * width), "glorot")
         self.out = initialize(nn.Linear(width, width), "glorot")
 
