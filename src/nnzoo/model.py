@@ -30,7 +30,7 @@ from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
 from nnzoo.predictor import Predictor
-from nnzoo.recipes import AnyRecipe, TextRecipe, read_recipe
+from nnzoo.recipes import AnyRecipe, ImageRecipe, Recipe, TextRecipe, read_recipe
 from nnzoo.tensorfile import read_tensors, write_tensors
 from nnzoo.tensorlayout import Table
 
@@ -207,31 +207,40 @@ class Model:
 
     def sample(
         self, n_samples: int = 1, *, length: int = 400, prompt: str = "", temperature: float = 1.0, seed: int = 0
-    ) -> list[str]:
-        """Return new texts from a model of a language, without the prompt.
+    ) -> Any:
+        """Return new texts, rows or images, drawn from what the network has learned.
 
         Parameters
         ----------
         n_samples : int
         length : int
-            Characters or words of each.
+            Of texts: characters or words of each.
         prompt : str
-            What the texts go on from.
+            Of texts: what they go on from.
         temperature : float, default 1
-            Near 0 the likeliest token always comes, above 1 rare ones come more often.
+            Of texts: near 0 the likeliest token always comes, above 1 rare ones come more often.
         seed : int, default 0
+
+        Returns
+        -------
+        list of str, polars.DataFrame, or ndarray (n_samples, height, width[, channels])
+            Texts without the prompt; rows with the columns of the table; images, as bytes where they came as bytes.
 
         Raises
         ------
         UsageError
-            The model was not trained on a text alone.
+            The network cannot draw, or was not trained on a text alone.
         """
+        network: Any = self.network
+        if isinstance(self.recipe, Recipe | ImageRecipe) and hasattr(network, "sample"):
+            rows = network.sample(n_samples, random_state=seed)
+            return self.recipe.decode(rows) if isinstance(self.recipe, Recipe) else rows
         if not isinstance(self.recipe, TextRecipe) or self.recipe.output != "next":
             raise UsageError(
-                "sample needs a model that was trained on a text alone.", 'Train on a .txt file, or on "genesis".'
+                "sample needs a network that draws rows or images, or a model that was trained on a text alone.",
+                'Use a network such as variational-auto-encoder, or train on a .txt file or on "genesis".',
             )
         codes = self.recipe.codes_of(prompt) if prompt else None
-        network: Any = self.network
         drawn = network.sample(n_samples, n_steps=length, prompt=codes, temperature=temperature, random_state=seed)
         return [self.recipe.decode(each) for each in drawn]
 

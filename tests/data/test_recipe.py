@@ -681,3 +681,31 @@ def test_a_coder_that_codes_nothing_is_refused(path, needed):
     state |= {"scale": None} if "scale" in state else {"year": None, "days": None, "cycles": []}
     with pytest.raises(ModelFileError, match=needed):
         Recipe.from_json(replaced(STORED[0], ("coders", path[0], "state"), state))
+
+
+def test_decoded_rows_are_those_that_were_encoded():
+    frame = pl.DataFrame(
+        {
+            "mass": [3.0, None, 4.5, 1e6],
+            "island": ["Biscoe", "Dream", None, "Dream"],
+            "tagged": [True, False, None, True],
+            "seen": [datetime(2024, 1, day, 5, 30) for day in (1, 2, 9, 30)],
+        }
+    )
+    columns = [Column(*each, "") for each in (("mass", "number"), ("island", "category"), ("tagged", "boolean"))]
+    recipe = Recipe.learn(frame, [*columns, Column("seen", "time", "")])
+    X = recipe.encode(frame, origin="the table", rows=np.arange(1, 5)).X
+    back = recipe.decode(X)
+    assert back.columns == frame.columns
+    for name in ("island", "tagged"):
+        assert back[name].to_list() == frame[name].to_list()
+    np.testing.assert_allclose(back["mass"].to_numpy(), frame["mass"].to_numpy(), rtol=1e-12)
+    assert back["seen"].to_list() == frame["seen"].to_list()
+
+
+def test_decoded_codes_are_the_nearest_ones_and_text_is_left_out():
+    words = [f"w{n % 20:02}" for n in range(60)]
+    frame = pl.DataFrame({"word": words, "note": [f"some words {n}" for n in range(60)]})
+    recipe = Recipe.learn(frame, [Column("word", "category", ""), Column("note", "text", "")])
+    X = recipe.encode(frame, origin="the table", rows=np.arange(1, 61)).X
+    assert recipe.decode(X + 0.3).to_dict(as_series=False) == {"word": words}

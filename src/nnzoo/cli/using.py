@@ -127,23 +127,65 @@ def encode(
 
 def sample(
     model: ModelFile,
-    n_samples: Annotated[int, typer.Option("--n-samples", min=1, max=100_000, help="How many texts.")] = 1,
-    length: Annotated[int, typer.Option("--length", min=1, max=1_000_000, help="Characters or words of each.")] = 400,
-    prompt: Annotated[str, typer.Option(help="What the text goes on from.")] = "",
+    n_samples: Annotated[int, typer.Option("--n-samples", min=1, max=100_000, help="How many.")] = 1,
+    length: Annotated[
+        int, typer.Option("--length", min=1, max=1_000_000, help="Of texts: characters or words of each.")
+    ] = 400,
+    prompt: Annotated[str, typer.Option(help="Of texts: what they go on from.")] = "",
     temperature: Annotated[
-        float, typer.Option(min=0.01, max=100.0, help="Near 0 the likeliest always comes, above 1 the rare more often.")
+        float,
+        typer.Option(
+            min=0.01, max=100.0, help="Of texts: near 0 the likeliest always comes, above 1 the rare more often."
+        ),
     ] = 1.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of images: a sheet of them, .png. Of rows: .csv, .tsv, .jsonl or .parquet."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw new text from a model of a language."""
+    """Draw new texts, rows or images from what a network has learned."""
+    if out is not None:
+        _check_place(out, "--out", model)
     trained = _load_model(model)
-    texts = trained.sample(n_samples, length=length, prompt=prompt, temperature=temperature, seed=seed)
+    from nnzoo.recipes import kind_of
+
+    kind = None if trained.recipe is None else kind_of(trained.recipe)
+    if kind == "image" and (out is None or out.suffix.lower() != ".png"):
+        raise UsageError("Images need --out with a name that ends in .png.", "Add --out samples.png.")
+    drawn = trained.sample(n_samples, length=length, prompt=prompt, temperature=temperature, seed=seed)
+    if kind == "image":
+        told, text = _write_sheet(drawn, out)
+    elif kind == "table":
+        told, text = _write_rows(drawn, out)
+    else:
+        told, text = {"samples": drawn}, "\n".join(f"{prompt}{each}" for each in drawn)
     if as_json:
-        show_json({"samples": texts})
-        return
-    for text in texts:
-        print(f"{prompt}{text}")
+        show_json(told)
+    else:
+        print(text)
+
+
+def _write_sheet(images: Any, out: Any) -> tuple[dict[str, Any], str]:
+    """Write images as a sheet; returns what is told of it as JSON and as text."""
+    from nnzoo.evaluation.rowvalues import as_bytes
+    from nnzoo.files import write_output
+    from nnzoo.pictures.tiles import contact_sheet
+
+    write_output(out, contact_sheet(as_bytes(images)), "The sheet")
+    return {"samples": len(images), "out": os.fspath(out)}, f"{len(images):,} images: {out}"
+
+
+def _write_rows(rows: "pl.DataFrame", out: Path | None) -> tuple[dict[str, Any], str]:
+    """Write rows to a file if there is one; returns what is told of them as JSON and as text."""
+    from nnzoo.prediction.stream import check_suffix, write_frames
+
+    if out is None:
+        return {"samples": rows.to_dicts()}, _table(rows.head(SHOWN_ROWS))
+    check_suffix(out)
+    write_frames(iter([rows]), out)
+    return {"samples": rows.height, "out": os.fspath(out)}, f"{rows.height:,} rows: {out}"
 
 
 def inspect(

@@ -46,6 +46,10 @@ class Coder(Protocol):
         """Write the encoded columns into ``out``, shape (n_rows, len(names))."""
         ...
 
+    def decode(self, X: np.ndarray) -> pl.Series | None:
+        """Return the cells nearest to encoded columns (n_rows, len(names)); None where they cannot be told."""
+        ...
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -140,6 +144,12 @@ class NumberCoder:
             low, high = self.scale.low, self.scale.high
             tally.outside((numbers < low) | (numbers > high), values, low, high)
 
+    def decode(self, X: np.ndarray) -> pl.Series | None:
+        """Return numbers, missing where the flag is nearer to 1."""
+        if self.scale is None:
+            return None
+        return _without_missing(pl.Series(self.column, self.scale.undo(X[:, 0])), X, flag=self.flag)
+
     @classmethod
     def from_json(cls, value: object) -> "NumberCoder":
         """Return the coder that was stored."""
@@ -176,6 +186,10 @@ class BooleanCoder:
         out[:, 0] = values.cast(pl.Float64).fill_null(0.5).to_numpy()
         if self.flag:
             out[:, 1] = missing
+
+    def decode(self, X: np.ndarray) -> pl.Series:
+        """Return truth values, missing where the flag is nearer to 1."""
+        return _without_missing(pl.Series(self.column, X[:, 0] > 0.5), X, flag=self.flag)
 
     @classmethod
     def from_json(cls, value: object) -> "BooleanCoder":
@@ -233,6 +247,14 @@ class TimeCoder:
         if self.days is not None:
             self._count_outside(values, self.days, tally)
 
+    def decode(self, X: np.ndarray) -> pl.Series | None:
+        """Return times by their elapsed days."""
+        if self.days is None:
+            return None
+        elapsed = self.days.undo(X[:, int(self.year is not None)])
+        times = pl.Series(self.column, np.rint(elapsed * _MICROSECONDS_A_DAY)).cast(pl.Int64).cast(pl.Datetime("us"))
+        return _without_missing(times, X, flag=self.flag)
+
     def _count_outside(self, values: pl.Series, days: Scale, tally: Tally) -> None:
         elapsed = _days(values)
         outside = (elapsed < days.low) | (elapsed > days.high)
@@ -252,6 +274,11 @@ class TimeCoder:
         if days is None and (year is not None or not (state["flag"] or state["cycles"])):
             raise stored.refuse("time coder", "a scale of days, a cycle alone, or a flag", "none of them")
         return cls(state["column"], year, days, tuple(state["cycles"]), state["flag"])
+
+
+def _without_missing(values: pl.Series, X: np.ndarray, *, flag: bool) -> pl.Series:
+    """Return the values but those whose last encoded column, the flag if there is one, says that they are missing."""
+    return values if not flag else values.set(pl.Series(X[:, -1] > 0.5), None)
 
 
 def flag_name(column: str, flag: bool) -> list[str]:

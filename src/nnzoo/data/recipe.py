@@ -8,6 +8,7 @@ coder: numbers, truth values and times in ``coders.py``, categories and free tex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,15 @@ class Recipe:
             tallies.append(tally)
             at += width
         return Encoded(X, {tally.column: tally.counts for tally in tallies if tally.counts}, tallies)
+
+    def decode(self, X: np.ndarray) -> pl.DataFrame:
+        """Return rows (n_rows, n_features) as a table again, each cell the one nearest to its numbers.
+
+        Free text, categories that share columns, and columns that do not vary are left out.
+        """
+        starts = np.cumsum([0, *(len(coder.names) for coder in self.coders)]).tolist()
+        found = (coder.decode(X[:, a:b]) for coder, (a, b) in zip(self.coders, pairwise(starts), strict=True))
+        return pl.DataFrame([column for column in found if column is not None])
 
     def encode_part(self, part: Part, origin: str) -> np.ndarray:
         """Return the rows of a part of loaded data as float64 (n_rows, n_features)."""

@@ -84,6 +84,13 @@ class CategoryCoder:
         out[np.flatnonzero(known), self._slots[places[known]]] = 1.0
         out[~known] = self._average
 
+    def decode(self, X: np.ndarray) -> pl.Series | None:
+        """Return the categories with the largest columns; shared columns tell none."""
+        if self.hashed:
+            return None
+        words = [*self.categories, None]
+        return pl.Series(self.column, [words[place] for place in X.argmax(axis=1).tolist()], dtype=pl.String)
+
     @classmethod
     def from_json(cls, value: object) -> "CategoryCoder":
         """Return the coder that was stored."""
@@ -137,6 +144,12 @@ class CodeCoder:
         if self.with_missing:
             codes[missing] = len(self.categories) + 1
         out[:, 0] = codes
+
+    def decode(self, X: np.ndarray) -> pl.Series:
+        """Return the categories of the nearest codes; what is unknown is missing."""
+        words = [None, *self.categories, None]
+        places = np.clip(np.rint(X[:, 0]), 0, len(words) - 1).astype(int).tolist()
+        return pl.Series(self.column, [words[place] for place in places], dtype=pl.String)
 
     @classmethod
     def from_json(cls, value: object) -> "CodeCoder":
@@ -194,6 +207,9 @@ class TextCoder:
         weights = np.array([math.log1p(count) for count in different], dtype=np.float64)[which]
         norms = np.sqrt(np.bincount(rows, weights * weights, minlength=len(values)))
         out[rows, places] = weights / norms[rows]
+
+    def decode(self, X: np.ndarray) -> None:
+        """Return nothing: counts of groups of words make no text."""
 
     @classmethod
     def from_json(cls, value: object) -> "TextCoder":

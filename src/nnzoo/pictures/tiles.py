@@ -6,6 +6,7 @@ that each of them can be seen; a large one is shrunk before it goes into the pag
 
 import base64
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +15,8 @@ import numpy as np
 
 SIDE = 96
 """Longest side of an image in a sheet, in pixels of the page."""
+SHEET_GAP = 2
+"""White pixels between the images of a sheet."""
 TICK, CROSS = "✓", "✗"
 
 
@@ -95,6 +98,29 @@ def tile(picture: Picture, side: int = SIDE, pixels: int | None = None) -> str:
 def tiles(pictures: Iterable[Picture], side: int = SIDE, pixels: int | None = None) -> str:
     """Return pictures side by side, without a box around them."""
     return "".join(tile(picture, side, pixels) for picture in pictures)
+
+
+def contact_sheet(images: np.ndarray, side: int = SIDE) -> bytes:
+    """Return images side by side in a nearly square grid, as PNG.
+
+    Parameters
+    ----------
+    images : uint8 array (n, height, width), (n, height, width, 1) or (n, height, width, 3)
+    side : int
+        Longest side of each on the sheet; small images are enlarged by a whole factor.
+    """
+    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    images = np.stack([_shrunk(image, side) for image in images])
+    factor = max(side // max(images.shape[1:3]), 1)
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    n_across = math.ceil(math.sqrt(len(images)))
+    n_down = math.ceil(len(images) / n_across)
+    height, width = images.shape[1] + SHEET_GAP, images.shape[2] + SHEET_GAP
+    sheet = np.full((n_down * height + SHEET_GAP, n_across * width + SHEET_GAP, *images.shape[3:]), 255, dtype=np.uint8)
+    for number, image in enumerate(images):
+        top, left = SHEET_GAP + number // n_across * height, SHEET_GAP + number % n_across * width
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return _png(sheet)
 
 
 def _drawn(longest: int, side: int) -> tuple[float, int]:
