@@ -183,8 +183,9 @@ def show(title: str, rows: Iterable[list[str]]) -> None:
 
 def reproduce(row: catalog.Row, n_seeds: int | None, store: Store) -> bool:
     """Measure the numbers of a network and print them; returns whether none is missed."""
-    source, rows, met = source_hash(row), [], True
-    for figure in figures_of(row):
+    figures_here, rows, met = figures_of(row), [], True
+    source = source_hash(row)
+    for figure in figures_here:
         seeds = range(figure.n_seeds if n_seeds is None else n_seeds)
         reason = measure(row, figure, seeds, source, store)
         there = store.of(row.id, figure.what, source)

@@ -31,14 +31,18 @@ def adding_of_1997(n_rows: int, seed: int, n_steps: int = N_STEPS) -> tuple[np.n
 
 
 def wrong_of_2560(seed: int) -> float:
-    """Return how many test sequences are off by 0.04 or more after 74,000 sequences, each seen once."""
+    """Return how many test sequences are off by 0.04 or more after 74,000 sequences, each seen once.
+
+    The forget gates start at σ(4) = 0.98: what is 50 steps away is there from the beginning, as in the cell of 1997.
+    """
     X, lengths, y = adding_of_1997(N_SEQUENCES, 2 * seed)
     X_test, lengths_test, y_test = adding_of_1997(N_TEST, 2 * seed + 1)
     net = LSTM(
         task="regression",
-        n_hidden=64,
+        n_hidden=16,
+        forget_bias=4.0,
         n_epochs=1,
-        batch_size=32,
+        batch_size=16,
         learning_rate=0.01,
         schedule="one_cycle",
         early_stopping=False,
