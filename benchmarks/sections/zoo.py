@@ -54,7 +54,7 @@ def measure(bench: Any) -> None:
 def report(bench: Any) -> list[str]:
     """Return the table."""
     rows = []
-    for frame, (set_name, _, words, _, _) in FRAMES.items():
+    for frame, (set_name, _, words, _, _, grows) in FRAMES.items():
         pairs = [both(bench, frame, k) for k in range(bench.n_rounds)]
         peers, own = ran(p for p, _ in pairs), ran(o for _, o in pairs)
         if not peers or not own:
@@ -69,7 +69,7 @@ def report(bench: Any) -> list[str]:
                 *(frame, set_name, words),
                 bold(spread([each["seconds"] for each in peers]), theirs < ours or not met),
                 spread([each["quality"] for each in peers]),
-                f"{spread([each['seconds'] for each in own])}, {own[0]['epochs']} epochs",
+                f"{spread([each['seconds'] for each in own])}, {own[0]['epochs']} {grows}",
                 *(quality, f"{theirs / ours:.2f}"),
             ]
         )

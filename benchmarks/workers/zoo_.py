@@ -1,7 +1,8 @@
 """Each network of the zoo against its peer, on a small set: a row of FRAMES is a set, the peer and nnzoo's estimator.
 
 The peer is trained as it is documented, and its test quality is the goal. nnzoo's time is that of the shortest run
-(1, 2, 4, ... epochs) that reaches it, whole: checks, scaling and all.
+(1, 2, 4, ... epochs, or times as many units where a network learns in one pass) that reaches it, whole: checks, scaling
+and all.
 """
 
 import time
@@ -20,13 +21,17 @@ FASHION = "Fashion-MNIST, 10,000 images"
 
 
 class Frame(NamedTuple):
-    """A network against its peer: the set in words, its reader, the peer in words, its training, nnzoo's estimator."""
+    """A network against its peer: the set in words, its reader, the peer in words, its training, nnzoo's estimator.
+
+    The estimator is made for 1, 2, 4, ... times as many of what ``grows``: epochs, or units where one pass is all.
+    """
 
     data: str
     read: Callable[[dict[str, str]], Parts]
     peer: str
     fit: Callable[..., Any]
     ours: Callable[[int], Any]
+    grows: str = "epochs"
 
 
 # The sets: X, y, X_test, y_test.
@@ -117,6 +122,46 @@ def sklearn_mlp(X: np.ndarray, y: np.ndarray) -> Any:
     return MLPClassifier(random_state=0).fit(X, y)
 
 
+def scaled_svc(X: np.ndarray, y: np.ndarray) -> Any:
+    """scikit-learn's SVC on standardised columns, γ as nnzoo has it."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    return make_pipeline(StandardScaler(), SVC(gamma=1 / X.shape[1])).fit(X.astype(np.float64), y)
+
+
+def nystroem_ridge(n_components: int) -> Callable[..., Any]:
+    """Return scikit-learn's ridge classifier on Nyström features of standardised columns."""
+
+    def fit(X: np.ndarray, y: np.ndarray) -> Any:
+        from sklearn.kernel_approximation import Nystroem
+        from sklearn.linear_model import RidgeClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        features = Nystroem(gamma=1 / X.shape[1], n_components=n_components, random_state=0)
+        return make_pipeline(StandardScaler(), features, RidgeClassifier(1e-2)).fit(X.astype(np.float64), y)
+
+    return fit
+
+
+def random_ridge(n_hidden: int) -> Callable[..., Any]:
+    """Return scikit-learn's ridge classifier on random tanh features of standardised columns."""
+
+    def fit(X: np.ndarray, y: np.ndarray) -> Any:
+        from sklearn.linear_model import RidgeClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+        draw = np.random.default_rng(0)
+        W, b = draw.normal(size=(X.shape[1], n_hidden)) / X.shape[1] ** 0.5, draw.normal(size=n_hidden)
+        hidden = FunctionTransformer(lambda Z: np.tanh(Z @ W + b))
+        return make_pipeline(StandardScaler(), hidden, RidgeClassifier(1.0)).fit(X.astype(np.float64), y)
+
+    return fit
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -186,6 +231,17 @@ def ours(name: str, **params: Any) -> Callable[[int], Any]:
     return make
 
 
+def sized(name: str, parameter: str, first: int, **params: Any) -> Callable[[int], Any]:
+    """Return the maker of an estimator with so many times ``first`` units."""
+
+    def make(times: int) -> Any:
+        import nnzoo
+
+        return getattr(nnzoo, name)(random_state=0, **{parameter: first * times}, **params)
+
+    return make
+
+
 CYCLE = {"schedule": "one_cycle", "learning_rate": 1e-2}
 FRAMES = {
     "P": Frame(FASHION, fashion_flat, "scikit-learn Perceptron", sklearn_perceptron, ours("Perceptron", average=True)),
@@ -197,6 +253,14 @@ FRAMES = {
     ),
     "FF, images": Frame(
         FASHION, fashion_flat, "skorch, 100 units, 10 epochs", in_skorch(layers(100)), ours("FeedForward", **CYCLE)
+    ),
+    "RBF": Frame(
+        "digits",
+        digits,
+        "scikit-learn Nystroem, 100 rows, and ridge",
+        nystroem_ridge(100),
+        sized("RadialBasisNetwork", "n_centers", 25),
+        "times 25 centres",
     ),
     "DFF": Frame(
         FASHION,
@@ -240,6 +304,24 @@ FRAMES = {
         in_skorch(convolutional, max_epochs=10, lr=2e-3),
         ours("DeepConvolutionalNetwork", kind="image", **CYCLE),
     ),
+    "ELM": Frame(
+        FASHION,
+        fashion_flat,
+        "scikit-learn ridge on 1,000 random tanh units",
+        random_ridge(1000),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        "times 125 units",
+    ),
+    "ELM, a small set": Frame(
+        "digits",
+        digits,
+        "scikit-learn ridge on 500 random tanh units",
+        random_ridge(500),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        "times 125 units",
+    ),
+    "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
+    "SVM, images": Frame(FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
 }
 """A row a network and set; later networks add theirs."""
 

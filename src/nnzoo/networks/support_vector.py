@@ -87,7 +87,7 @@ class Kernel(nn.Module):
 
     def _trace_bent(self, z: np.ndarray, result: np.ndarray, symbols: Sequence[str]) -> Step:
         (k,) = largest(result)
-        inner, how = f"γ·{{}} + {written(self.coef0)}", f"({{}})^{self.degree}" if self.kernel == "poly" else "tanh({})"
+        inner, how = f"γ·{{}} + {factor(self.coef0)}", f"({{}})^{self.degree}" if self.kernel == "poly" else "tanh({})"
         at = inner.replace("γ", written(self.gamma)).format(factor(z[k]))
         return Step(
             f"kernel {self.kernel}",
@@ -97,7 +97,7 @@ class Kernel(nn.Module):
             symbols[1],
             result,
             "The product of two rows is bent, as if rows were compared in a space of more features.",
-            {symbols[0]: z, "γ": np.array(self.gamma)},
+            {symbols[0]: z, "γ": np.array(self.gamma), "c": np.array(self.coef0)},
             (k,),
         )
 
