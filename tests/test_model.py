@@ -23,6 +23,7 @@ from nnzoo import (
     RNN,
     DeepConvolutionalNetwork,
     DeepFeedForward,
+    DeepResidualNetwork,
     FeedForward,
     Model,
     ModelFileError,
@@ -100,6 +101,14 @@ CASES = {
     "DeepConvolutionalNetwork signal": (lambda: DeepConvolutionalNetwork(n_filters=(4,), **SHORT), wine),
     "DeepConvolutionalNetwork dense": (
         lambda: DeepConvolutionalNetwork.lenet5(precision="float64", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeepResidualNetwork": (
+        lambda: DeepResidualNetwork(n_blocks=2, n_hidden=4, categorical_features=[13], **SHORT),
+        with_codes,
+    ),
+    "DeepResidualNetwork images": (
+        lambda: DeepResidualNetwork(n_filters=(4, 6), depth=6, shortcut="project", **SHORT),
         lambda: images(np.uint8),
     ),
     "RNN": (lambda: RNN(n_hidden=4, activation="relu", **SHORT), wine),

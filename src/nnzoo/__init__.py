@@ -19,6 +19,7 @@ _WHERE = {
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
+    "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),

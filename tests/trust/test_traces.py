@@ -69,6 +69,13 @@ def batch_norm(step):
     return step.result, (x - mean[at]) / np.sqrt(variance[at] + 1e-5) * gain[at] + shift[at]
 
 
+def padded_shortcut(step):
+    (x,) = step.operands.values()
+    stride = 2 if len(step.result[0]) < len(x[0]) else 1
+    carried = x[:, ::stride, ::stride]
+    return step.result, np.concatenate([carried, np.zeros((len(step.result) - len(x), *carried.shape[1:]))])
+
+
 def mean_over_places(step):
     (x,) = step.operands.values()
     return (step.result[step.cell], x.mean()) if x.ndim == 2 else (step.result, x.mean(axis=(1, 2)))
@@ -131,6 +138,8 @@ AGAIN = {
     "max pooling": pooling,
     "batch normalization": batch_norm,
     "mean over places": mean_over_places,
+    "padded shortcut": padded_shortcut,
+    "shortcut sum": lambda step: (step.result, sum(step.operands.values())),
     "gate sigmoid": gate(sigmoid),
     "gate tanh": gate(np.tanh),
     "memory": memory,
@@ -322,6 +331,10 @@ VARIANTS = {
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
     "dcn-circular": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="circular", hidden_layer_sizes=(5,)), pictures),
     "dcn-same-even": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), kernel_size=4, activation="tanh"), pictures),
+    "drn": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5), columns),
+    "drn-pictures": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6), pictures),
+    "drn-2015": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6, shortcut="project", pre_activation=False), pictures),
+    "drn-plain": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5, shortcuts=False, normalization=None), columns),
     "dff-pictures": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(5,), kind="image", activation="elu"), pictures),
     "dff-layer-norm": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(6, 5), normalization="layer", activation="gelu"), columns),
     "ff-batch-norm": (lambda: nnzoo.FeedForward(n_hidden=6, normalization="batch", activation="leaky_relu"), columns),
