@@ -172,6 +172,19 @@ def convolutional(n_in: int, n_out: int) -> Any:
     )
 
 
+def residual(n_in: int, n_out: int) -> Any:
+    """The network of He et al. 2015 for small images, with a block a stage: depth 8."""
+    from torch import nn
+    from torch_networks import ResidualBlock
+
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 28)),
+        *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        *(ResidualBlock(16, 16, 1), ResidualBlock(16, 32, 2), ResidualBlock(32, 64, 2)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, n_out)),
+    )
+
+
 # nnzoo: the class and what is set.
 
 
@@ -239,6 +252,13 @@ FRAMES = {
         "skorch, notebook MNIST's network, 10 epochs",
         in_skorch(convolutional, max_epochs=10, lr=2e-3),
         ours("DeepConvolutionalNetwork", kind="image", **CYCLE),
+    ),
+    "DRN": Frame(
+        FASHION,
+        fashion,
+        "skorch, residual network of depth 8, 10 epochs",
+        in_skorch(residual),
+        ours("DeepResidualNetwork", depth=8, **CYCLE),
     ),
 }
 """A row a network and set; later networks add theirs."""

@@ -261,7 +261,7 @@ class DeepResidualNetwork(Encoder, Network):
     task : "classification" or "regression", default "classification"
     n_blocks : int, default 4
         Blocks for tables, of two layers each.
-    n_hidden : int, default 256
+    n_hidden : int, default 128
         Units of each layer for tables.
     depth : int, default 20
         Layers with weights for images, on the longest way: 2 + 2 n stages, with n blocks a stage; 20, 32, 44, 56 and
@@ -360,7 +360,7 @@ class DeepResidualNetwork(Encoder, Network):
         *,
         task: str = "classification",
         n_blocks: int = 4,
-        n_hidden: int = 256,
+        n_hidden: int = 128,
         depth: int = 20,
         n_filters: Sequence[int] = (16, 32, 64),
         pre_activation: bool = True,
