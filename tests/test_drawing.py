@@ -67,6 +67,15 @@ def test_first_convolution_is_of_kernels_and_the_later_ones_are_not():
     assert [layer.shape for layer in layers_of(model.network)][:3] == ["8 x 8 x 1", "maps 8 x 8", "maps 4 x 4"]
 
 
+def test_weights_of_a_residual_network_are_counted_to_its_layers():
+    model = trained(nnzoo.DeepResidualNetwork(n_filters=(4, 6), depth=6), "image")
+    layers = list(layers_of(model.network))
+    assert kinds_and_counts(model) == [("I", 64), ("K", 4), *[("V", 4)] * 2, *[("V", 6)] * 2, ("O", 1)]
+    assert sum(layer.n_weights for layer in layers) == n_weights(model.network)
+    # 9 filters of one channel and four maps, and what the first block normalises: two numbers a map
+    assert [layer.n_weights for layer in layers][1] == 9 * 4 + 2 * 4
+
+
 @pytest.mark.parametrize(("name", "letter"), [("RNN", "R"), ("LSTM", "Y"), ("GRU", "G")])
 def test_cells_of_a_recurrent_layer_are_those_of_its_drawing_and_loop(name, letter):
     model = trained(getattr(nnzoo, name)(n_hidden=3, n_layers=2, bidirectional=True), "sequence")

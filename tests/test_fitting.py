@@ -47,6 +47,7 @@ def test_a_task_that_a_network_does_not_do_is_said():
 def test_images_series_and_texts():
     images = verdicts(nnzoo.load("fashion-sample"))
     assert images["DCN"] == ("fits", "9,000 training images of 28 x 28 pixels, neighbours belong together")
+    assert images["DRN"] == images["DCN"]
     assert images["FF"][0] == "could"
     series = verdicts(nnzoo.load("sunspots"))
     assert series["LSTM"][0] == "fits"

@@ -26,6 +26,9 @@ GRID = ("image", "sequence")
         (GRID, None, (1, 2, 3), (5, 6), ("image", (5, 1, 2, 3))),
         (GRID, "sequence", (2, 3), (5, 6), ("sequence", (5, 2, 3))),
         (("sequence",), None, None, (5, 4, 3), ("sequence", (5, 4, 3))),
+        (("table", "image"), None, None, (5, 6), ("table", (5, 6))),
+        (("table", "image"), None, None, (5, 4, 3), ("image", (5, 4, 3, 1))),
+        (("table", "image"), None, (2, 3), (5, 6), ("image", (5, 2, 3, 1))),
     ],
 )
 def test_arrays_are_read_as_their_dimensions_or_the_caller_say(kinds, kind, input_shape, shape, expected):

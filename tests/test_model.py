@@ -25,6 +25,7 @@ from nnzoo import (
     Autoencoder,
     DeepConvolutionalNetwork,
     DeepFeedForward,
+    DeepResidualNetwork,
     ExtremeLearningMachine,
     FeedForward,
     Model,
@@ -139,6 +140,14 @@ CASES = {
     "SupportVectorMachine fourier": (
         lambda: SupportVectorMachine(approximation="fourier", n_components=20, **SHORT),
         wine,
+    ),
+    "DeepResidualNetwork": (
+        lambda: DeepResidualNetwork(n_blocks=2, n_hidden=4, categorical_features=[13], **SHORT),
+        with_codes,
+    ),
+    "DeepResidualNetwork images": (
+        lambda: DeepResidualNetwork(n_filters=(4, 6), depth=6, shortcut="project", **SHORT),
+        lambda: images(np.uint8),
     ),
     "RNN": (lambda: RNN(n_hidden=4, activation="relu", **SHORT), wine),
     "LSTM": (lambda: LSTM(n_hidden=4, n_layers=2, bidirectional=True, pooling="max", **SHORT), sequences),

@@ -53,6 +53,23 @@ class Mean(nn.Module):
         return x.mean(dim=(2, 3))
 
 
+class ResidualBlock(nn.Module):
+    """Two convolutions with normalisation, and a shortcut without weights past them (He et al. 2015)."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.n_added, self.stride = n_out - n_in, stride
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()),
+            *(nn.Conv2d(n_out, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps."""
+        past = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.n_added))
+        return torch.relu(past + self.layers(x))
+
+
 def dense(*widths: int, dropout: float = 0.0) -> list[nn.Module]:
     """Return linear layers with ReLU and dropout between them."""
     layers: list[nn.Module] = []

@@ -217,6 +217,19 @@ def convolutional(n_in: int, n_out: int) -> Any:
     )
 
 
+def residual(n_in: int, n_out: int) -> Any:
+    """The network of He et al. 2015 for small images, with a block a stage: depth 8."""
+    from torch import nn
+    from torch_networks import ResidualBlock
+
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 28)),
+        *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        *(ResidualBlock(16, 16, 1), ResidualBlock(16, 32, 2), ResidualBlock(32, 64, 2)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, n_out)),
+    )
+
+
 # nnzoo: the class and what is set.
 
 
@@ -322,6 +335,13 @@ FRAMES = {
     ),
     "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
     "SVM, images": Frame(FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
+    "DRN": Frame(
+        FASHION,
+        fashion,
+        "skorch, residual network of depth 8, 10 epochs",
+        in_skorch(residual),
+        ours("DeepResidualNetwork", depth=8, **CYCLE),
+    ),
 }
 """A row a network and set; later networks add theirs."""
 

@@ -22,6 +22,7 @@ _WHERE = {
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
     "nnzoo.networks.extreme_learning": ("ExtremeLearningMachine",),
+    "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),

@@ -33,6 +33,8 @@ class Row:
         Further names that people use.
     few_rows : int
         Below so many training rows other methods usually win; a rule of thumb.
+    sees_places : bool
+        Whether, reading tables first, it has filters for images, too, and does not take an image as one long row.
     most_steps : int or None
         So far back it remembers; a rule of thumb.
     caveat : str
@@ -53,6 +55,7 @@ class Row:
     use_for: str
     other_names: tuple[str, ...] = ()
     few_rows: int = 0
+    sees_places: bool = False
     most_steps: int | None = None
     caveat: str = ""
 
@@ -151,6 +154,15 @@ CATALOG = (
         ("H = f(X W + b), W and b random", "β = (HᵀH + λI)⁻¹ HᵀT", "o = g(H β)"), LEAST_SQUARES,
         "fast baselines, regression on streams; not for best accuracy in images and texts",
         ("random-vector-functional-link", "rvfl"),
+    ),
+    Row(
+        "DRN", "Deep Residual Network", "DeepResidualNetwork", "nnzoo.networks.deep_residual", 2015,
+        "He et al. 2015, 2016; Huang et al. 2016",
+        ("table", "image"), ("classification", "regression"), True,
+        ("y = x + F(x), block behind block", "F(x) = W2 f(N(W1 f(N(x)))), N normalisation", "∂y/∂x = I + ∂F/∂x"),
+        BACKPROPAGATION,
+        "depth, larger image sets, tables with many rows; not for deep image models on a small processor",
+        ("resnet", "residual", "deep-residual", "residual-network"), few_rows=1_000, sees_places=True,
     ),
     Row(
         "SVM", "Support Vector Machine", "SupportVectorMachine", "nnzoo.networks.support_vector", 1995,

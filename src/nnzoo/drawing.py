@@ -109,7 +109,7 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
     layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
-    layers += _layers(nn.Sequential(module.body), shapes, memory)
+    layers += _add_layers(nn.Sequential(module.body), shapes, memory, [])
     head = getattr(module, "head", None)
     n_rest = _count(module) - sum(layer.n_weights for layer in layers) - (_count(head) if head else 0)
     if n_rest:
@@ -124,8 +124,10 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
         yield replace(layer, letter="V") if layer.letter == "K" and seen else layer
 
 
-def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: str) -> list[DrawnLayer]:
-    found: list[DrawnLayer] = []
+def _add_layers(
+    body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: str, found: list[DrawnLayer]
+) -> list[DrawnLayer]:
+    """Return the layers found so far and those of a body; a normalisation belongs to the layer before it."""
     for module in body.children():
         if getattr(module, "drawn", None):
             letter, title, note = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
@@ -141,8 +143,7 @@ def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: s
         elif isinstance(module, NORMS) and found:
             found[-1] = replace(found[-1], n_weights=found[-1].n_weights + _count(module))
         elif any(True for _ in module.children()) and not hasattr(module, "n_hidden"):
-            deeper = _layers(module, shapes, memory)
-            found += [_renumbered(layer, len(found) + n) for n, layer in enumerate(deeper, start=1)]
+            _add_layers(module, shapes, memory, found)
     if isinstance(body, RecurrentBody):
         found += _recurrent_layers(body, memory)
     return found
@@ -156,11 +157,6 @@ def _recurrent_layers(body: RecurrentBody, memory: str) -> list[DrawnLayer]:
         both = "read in both directions" if body.bidirectional else "a step after the other"
         layers.append(DrawnLayer(memory, n_cells, f"layer {n + 1}", both, sum(map(_count, parts)), loops=True))
     return layers
-
-
-def _renumbered(layer: DrawnLayer, number: int) -> DrawnLayer:
-    name, _, tail = layer.title.rpartition(" ")
-    return replace(layer, title=f"{name} {number}") if tail.isdigit() and name else layer
 
 
 def _count(module: nn.Module) -> int:

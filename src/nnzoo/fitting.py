@@ -79,7 +79,7 @@ def _judge(row: Row, data: Data) -> tuple[str, str]:
         return "does not", f"it does {' and '.join(row.tasks)}, no {task}"
     if row.caveat:
         return "could", row.caveat
-    if data.kind != row.kinds[0] and row.kinds[0] == "table":
+    if data.kind != row.kinds[0] == "table" and not row.sees_places:
         return "could", f"it sees every {data.thing} as one long row and knows nothing of neighbours"
     steps = _longest(data)
     if row.most_steps is not None and steps > row.most_steps:

@@ -214,13 +214,14 @@ class Reading:
 
     def _likely(self, n_dimensions: int) -> str:
         """Return the kind of arrays of so many dimensions, where nobody says it."""
-        if self.input_shape is None and (n_dimensions == 2 or "table" in self.kinds):
+        of_grids = [kind for kind in self.kinds if kind != "table"]
+        is_one_of_several = "table" in self.kinds and len(of_grids) != 1
+        if self.input_shape is None and (n_dimensions == 2 or is_one_of_several):
             return "table" if "table" in self.kinds else "sequence"
         if n_dimensions == 2:
             n_dimensions = 1 + len(self.input_shape or ())
         if n_dimensions == 2:
             return "sequence"
-        of_grids = [kind for kind in self.kinds if kind != "table"]
         return "image" if n_dimensions == 4 and "image" in of_grids else of_grids[0]
 
     def _unfold(self, X: np.ndarray) -> np.ndarray:

@@ -68,8 +68,10 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         batch_size //= 2
     # A schedule that ends at zero is run to its end; the validation images still choose the best epoch.
     settings: dict[str, Any] = IMAGES | {"n_epochs": n_epochs, "patience": n_epochs, "batch_size": batch_size}
-    if "hidden_layer_sizes" in known:
-        settings |= DENSE_ON_IMAGES if is_dense else CONVOLUTIONAL
+    if is_dense:
+        settings |= DENSE_ON_IMAGES
+    elif "n_filters" in known:
+        settings |= CONVOLUTIONAL
     if "augment" not in known or "augment" in given or data.rule is None:
         return Suit(settings)
     advice = advise(data.train.images, data.rule, mirror_safe=data.mirror_safe, task=str(data.task))  # pyright: ignore[reportArgumentType]

@@ -18,6 +18,7 @@ SMALL = {
     "perceptron": {},
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
+    "deep-residual-network": {"n_blocks": 2, "n_hidden": 4, "precision": "float64"},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
 }
@@ -104,6 +105,23 @@ def convolutional(x, w):
     return w["head.weight"] @ maps.mean(axis=(1, 2)) + w["head.bias"]
 
 
+def residual(x, w):
+    """Two blocks: what the layers make of x is added to x."""
+
+    def activated(h, name):
+        mean, variance, gain, shift = (w[name + part] for part in ("running_mean", "running_var", "weight", "bias"))
+        return np.maximum((h - mean) / np.sqrt(variance + 1e-5) * gain + shift, 0)
+
+    h = w["body.first.0.weight"] @ x
+    for block in (0, 1):
+        change = h
+        for layer in (0, 1):
+            name = f"body.blocks.{block}.residual.{layer}."
+            change = w[name + "weights.weight"] @ activated(change, name + "normalization.")
+        h = h + change
+    return w["head.weight"] @ activated(h, "body.last.0.") + w["head.bias"]
+
+
 def simple_step(x, state, w):
     (h,) = state
     return (np.tanh(w["ih"] @ x + w["bih"] + w["hh"] @ h + w["bhh"]),)
@@ -171,6 +189,7 @@ FORWARD = {
     "feed-forward": feed_forward,
     "deep-feed-forward": deep_feed_forward,
     "deep-convolutional-network": convolutional,
+    "deep-residual-network": residual,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),

@@ -5,6 +5,7 @@ compared with the numpy forward passes of test_gradients.py.
 """
 
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -41,18 +42,17 @@ def dense(step):
 
 
 def convolution(step):
-    x, w, b = step.operands.values()
+    x, w, *b = step.operands.values()
     k, *place = step.cell
     kernel = w if "[" in list(step.operands)[1] else w[k]
     window = x
     if "window" not in step.operands:
-        added = [
-            out + size - 1 - n
-            for out, size, n in zip(step.result.shape[1:], kernel.shape[1:], x.shape[1:], strict=True)
-        ]
-        wide = np.pad(x, [(0, 0), *((n // 2, n - n // 2) for n in added)])
-        window = wide[:, place[0] : place[0] + kernel.shape[1], place[1] : place[1] + kernel.shape[2]]
-    return step.result[step.cell], (window * kernel).sum() + b[k]
+        pad = re.search(r"zeros around: (\d+) before and (\d+) after", step.words)
+        stride = re.search(r"(\d+) places at a time", step.words)
+        top, left = (n * int(stride[1] if stride else 1) for n in place)
+        wide = np.pad(x, [(0, 0), *[(int(pad[1]), int(pad[2])) if pad else (0, 0)] * 2])
+        window = wide[:, top : top + kernel.shape[1], left : left + kernel.shape[2]]
+    return step.result[step.cell], (window * kernel).sum() + (b[0][k] if b else 0)
 
 
 def pooling(step):
@@ -65,13 +65,20 @@ def pooling(step):
 
 def batch_norm(step):
     x, mean, variance, gain, shift = (np.asarray(v) for v in step.operands.values())
-    at = (slice(None), None, None)
+    at = (slice(None), *[None] * (x.ndim - 1))
     return step.result, (x - mean[at]) / np.sqrt(variance[at] + 1e-5) * gain[at] + shift[at]
 
 
 def transposed_convolution(step):
     values, weights, bias = step.operands.values()
     return step.result[step.cell], values @ weights + bias[step.cell[0]]
+
+
+def padded_shortcut(step):
+    (x,) = step.operands.values()
+    stride = 2 if len(step.result[0]) < len(x[0]) else 1
+    carried = x[:, ::stride, ::stride]
+    return step.result, np.concatenate([carried, np.zeros((len(step.result) - len(x), *carried.shape[1:]))])
 
 
 def mean_over_places(step):
@@ -221,6 +228,8 @@ AGAIN = {
     "batch normalization": batch_norm,
     "mean over places": mean_over_places,
     "transposed convolution": transposed_convolution,
+    "padded shortcut": padded_shortcut,
+    "shortcut sum": lambda step: (step.result, sum(step.operands.values())),
     "gate sigmoid": gate(sigmoid),
     "gate tanh": gate(np.tanh),
     "memory": memory,
@@ -427,6 +436,10 @@ VARIANTS = {
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
     "dcn-circular": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="circular", hidden_layer_sizes=(5,)), pictures),
     "dcn-same-even": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), kernel_size=4, activation="tanh"), pictures),
+    "drn": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5), columns),
+    "drn-pictures": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6), pictures),
+    "drn-2015": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6, shortcut="project", pre_activation=False), pictures),
+    "drn-plain": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5, shortcuts=False, normalization=None), columns),
     "dff-pictures": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(5,), kind="image", activation="elu"), pictures),
     "dff-layer-norm": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(6, 5), normalization="layer", activation="gelu"), columns),
     "ff-batch-norm": (lambda: nnzoo.FeedForward(n_hidden=6, normalization="batch", activation="leaky_relu"), columns),
@@ -463,9 +476,7 @@ def test_every_setting_is_traced_to_the_scores_of_the_network(name):
     np.testing.assert_allclose(scores.result, np.atleast_1d(network.decision_function(X[3:4])[0]), rtol=1e-5, atol=1e-6)
     assert not [step.title for step in steps if step.op == "own code"]
     for step in steps:
-        if step.op in AGAIN and not (step.op == "convolution" and name == "dcn-full-stride"):
-            if step.op.endswith("normalization") and step.result.ndim != 3:
-                continue
+        if step.op in AGAIN:
             if step.op == "gate sigmoid" or step.op == "gate tanh":
                 shown, again = AGAIN[step.op](step)
             elif name == "lstm-1997" and step.op == "memory":

@@ -31,6 +31,7 @@ from nnzoo.inputs import Inputs
 from nnzoo.networks.parts import (
     ACTIVATIONS,
     DENSE_RANGES,
+    ChannelsFirst,
     Dropout,
     choose_init,
     dense_layer,
@@ -128,14 +129,6 @@ class RandomShift(nn.Module):
         if self.flips:
             columns = torch.where(torch.rand(n, 1, device=x.device) < 0.5, columns, width - 1 - columns)
         return x[torch.arange(n, device=x.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-class ChannelsFirst(nn.Module):
-    """(n, ..., C) to (n, C, ...): a view, so that images keep their channels-last memory."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the view."""
-        return x.movedim(-1, 1)
 
 
 class MeanOverPlaces(nn.Module):

@@ -18,6 +18,7 @@ from nnzoo.checks import Range
 from nnzoo.errors import ParameterError
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
+from nnzoo.networks.parts import ChannelsFirst
 
 
 class IsModule:
@@ -125,14 +126,6 @@ class OwnBody(Encoder, Network):
             body = nn.Sequential(ChannelsFirst(), body)
         body.n_out = _width(body, inputs.shape)  # pyright: ignore[reportArgumentType]
         return body.to(torch.get_default_device())
-
-
-class ChannelsFirst(nn.Module):
-    """(n, H, W, C) to (n, C, H, W), torch's order."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a view."""
-        return x.permute(0, 3, 1, 2)
 
 
 def _width(body: nn.Module, shape: tuple[int, ...]) -> int:

@@ -1,4 +1,4 @@
-"""What several networks share: activations, initial weights, dense layers, the input of a table.
+"""What several networks share: activations, initial weights, dense layers, the inputs of a table and of images.
 
 Sources: Glorot & Bengio 2010 (Glorot), He et al. 2015 (He), LeCun et al. 1998 (LeCun), Saxe et al. 2014 (orthogonal).
 """
@@ -117,6 +117,14 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Name the share, as torch's layers do."""
         return f"p={self.p}"
+
+
+class ChannelsFirst(nn.Module):
+    """(n, ..., C) to (n, C, ...), torch's order: a view, so that images keep their channels-last memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the view."""
+        return x.movedim(-1, 1)
 
 
 def embedding_width(n_codes: int) -> int:
