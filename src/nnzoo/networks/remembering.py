@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
+"""What RNN, LSTM, GRU and reservoirs do alike: read sequences, put the head where ``output`` says, forecast, encode.
 
 output="sequence" gives one value a sequence, "step" one a step, "next" what comes next: the following numbers, or the
 following code where the steps are codes (symbols, characters, words).
@@ -69,11 +69,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""
-        if self.differences and not self._forecasts():
-            raise UsageError(
-                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
-                "Pass output='next' and task='regression', or differences=False.",
-            )
+        self._check_differences()
         if self.bidirectional and self.output == "next":
             raise UsageError(
                 f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
@@ -396,6 +392,13 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)
+
+    def _check_differences(self: Any) -> None:
+        if self.differences and not self._forecasts():
+            raise UsageError(
+                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
+                "Pass output='next' and task='regression', or differences=False.",
+            )
 
     def _arranged(self: Any, values: np.ndarray, rows: Ragged) -> Any:
         return in_rows(values, rows) if self.output == "step" else values
