@@ -148,12 +148,33 @@ CATALOG = (
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
     Row(
+        "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,
+        "Maass, Natschläger & Markram 2002",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "τ dv/dt = -v + W_in u + I_0; v ≥ 1: spike s, v ← 0, rest", "v ← v + W s, W random",
+            "r(t+1) = e^(-1/τ_f) r(t) + s(t+1)", "y = W_out [r, u] + c",
+        ), f"{LEAST_SQUARES}; the spiking pool is drawn and stays",
+        "spikes, neuromorphic study; not for accuracy by the second of computing, where an echo state network wins",
+    ),
+    Row(
         "ELM", "Extreme Learning Machine", "ExtremeLearningMachine", "nnzoo.networks.extreme_learning", 2006,
         "Huang, Zhu & Siew 2006; Cambria et al. 2013",
         ("table", "image"), ("classification", "regression"), False,
         ("H = f(X W + b), W and b random", "β = (HᵀH + λI)⁻¹ HᵀT", "o = g(H β)"), LEAST_SQUARES,
         "fast baselines, regression on streams; not for best accuracy in images and texts",
         ("random-vector-functional-link", "rvfl"),
+    ),
+    Row(
+        "ESN", "Echo State Network", "EchoStateNetwork", "nnzoo.networks.echo_state", 2001,
+        "Jaeger 2001; Jaeger & Haas 2004",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "x(n+1) = (1 - a) x(n) + a tanh(W_in u(n+1) + W x(n) + b), W_in, W, b random",
+            "W_out = Y Xᵀ (X Xᵀ + λI)⁻¹", "y = g(W_out [x, u] + c)",
+        ), f"{LEAST_SQUARES}; the recurrent pool is drawn and stays",
+        "chaotic and short series, fast learning; not for language or long symbolic memory",
+        ("reservoir", "reservoir-computing", "echo-state"),
     ),
     Row(
         "DRN", "Deep Residual Network", "DeepResidualNetwork", "nnzoo.networks.deep_residual", 2015,

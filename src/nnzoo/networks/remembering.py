@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
+"""What RNN, LSTM, GRU and reservoirs do alike: read sequences, put the head where ``output`` says, forecast, encode.
 
 output="sequence" gives one value a sequence, "step" one a step, "next" what comes next: the following numbers, or the
 following code where the steps are codes (symbols, characters, words).
@@ -399,6 +399,13 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)
+
+    def _check_differences(self: Any) -> None:
+        if self.differences and not self._forecasts():
+            raise UsageError(
+                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
+                "Pass output='next' and task='regression', or differences=False.",
+            )
 
     def _arranged(self: Any, values: np.ndarray, rows: Ragged) -> Any:
         return in_rows(values, rows) if self.output == "step" else values
