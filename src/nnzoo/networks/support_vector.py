@@ -7,10 +7,10 @@ The rows with aᵢ > 0 are the support vectors: the body compares a row with eac
 b. Of several classes each pair has its f ("ovo"), and a class is scored by its votes; or each class against the rest
 ("ovr"). Regression has two a a row and the loss max(0, |y - f| - ε).
 
-Sources: Boser, Guyon & Vapnik 1992; Cortes & Vapnik 1995. The dual is solved exactly, by scikit-learn's libsvm (its
-rule stands in margins.py). For many rows ``approximation`` replaces K by features
-φ(x)·φ(z) and descends the hinge loss ½ ‖w‖² + C Σ max(0, 1 - y f) by gradient. The chart draws two hidden layers; the
-model compares with its support vectors, then adds once.
+Sources: Boser, Guyon & Vapnik 1992; Cortes & Vapnik 1995. The dual is solved exactly, by scikit-learn's libsvm: the
+learning rule, in margins.py. For many rows ``approximation`` replaces K by features φ(x)·φ(z) and descends the hinge
+loss ½ ‖w‖² + C Σ max(0, 1 - y f) by gradient. The chart draws two hidden layers; the model compares with its support
+vectors, then adds once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
