@@ -25,10 +25,12 @@ HELPERS = {
     "gated_cell",
     "gates",
     "kernels",
+    "margins",
     "memory",
     "own_body",
     "parts",
     "remembering",
+    "reservoirs",
     "transformer",
     "unlabelled",
 }

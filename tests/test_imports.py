@@ -50,9 +50,11 @@ SHARED_BY_NETWORKS = {
         "gated_cell",
         "gates",
         "kernels",
+        "margins",
         "memory",
         "parts",
         "remembering",
+        "reservoirs",
         "transformer",
         "unlabelled",
     )

@@ -19,6 +19,9 @@ SMALL = {
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "deep-residual-network": {"n_blocks": 2, "n_hidden": 4, "precision": "float64"},
+    "radial-basis-network": {"n_centers": 4},
+    "extreme-learning-machine": {"n_hidden": 5, "activation": "tanh"},
+    "support-vector-machine": {},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
 }
@@ -33,7 +36,7 @@ def small(samples):
 
     def small(row):
         data = samples.data(row)
-        model = nnzoo.build(row.id, data, {"n_epochs": 1, **SMALL.get(row.id, RECURRENT)})
+        model = nnzoo.build(row.id, data, {**samples.short(row, 1), **SMALL.get(row.id, RECURRENT)})
         nnzoo.train(model, data, verbose=0)
         X, y = encode_rows(model.recipe, data.train, "rows")
         X = X[np.arange(N_ROWS)]
@@ -75,6 +78,27 @@ def perceptron(x, w):
 def feed_forward(x, w):
     h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
     return w["head.weight"] @ h + w["head.bias"]
+
+
+def extreme_learning(x, w):
+    h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def radial_basis(x, w):
+    h = [np.exp(-beta * ((x - c) ** 2).sum()) for c, beta in zip(w["body.centers"], w["body.beta"], strict=True)]
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def support_vector(x, w):
+    """Kernels, a decision for each pair of the three classes, a vote each, and a share of a vote by their sums."""
+    k = [np.exp(-((x - v) ** 2).sum() / len(x)) for v in w["body.features.vectors"]]
+    first, second, third = w["body.pairs.weight"] @ k + w["body.pairs.bias"]
+    scores = []
+    for decisions in ((first, second), (-first, third), (-second, -third)):
+        total = sum(decisions)
+        scores.append(sum(each >= 0 for each in decisions) + total / (3 * (abs(total) + 1)))
+    return w["head.weight"] @ scores + w["head.bias"]
 
 
 def deep_feed_forward(x, w):
@@ -187,6 +211,9 @@ FORWARD = {
     "auto-encoder": autoencoder,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
+    "radial-basis-network": radial_basis,
+    "extreme-learning-machine": extreme_learning,
+    "support-vector-machine": support_vector,
     "deep-feed-forward": deep_feed_forward,
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
