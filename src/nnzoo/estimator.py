@@ -41,7 +41,7 @@ from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.engine.stored import stored
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
-from nnzoo.heads import HEADS, TASKS
+from nnzoo.heads import HEADS, NO_HEAD, TASKS
 from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
 from nnzoo.ragged import Ragged
 from nnzoo.targets import Target, read_target
@@ -244,7 +244,7 @@ class Network(BaseEstimator):
         n_rows = len(batch)
         settings = self.loop_settings(n_rows, seed, with_validation=valid is not None)
         trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
-        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._weight.device):
+        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
             try:
                 outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
             except TrainingDiverged:
@@ -298,7 +298,7 @@ class Network(BaseEstimator):
         settings = replace(
             self.loop_settings(rows.X.shape[0], seed, with_validation=False), n_epochs=1, keep="last", patience=None
         )
-        with isolated_random_state(seed, self._weight.device):
+        with isolated_random_state(seed, self._device):
             outcome = Loop(self.trainer_, self._to_batch(rows), None, settings, Run())()
         self.network_.load_state_dict(outcome.weights)
         self.n_iter_ += 1
@@ -443,7 +443,7 @@ class Network(BaseEstimator):
         if sizes["feature_names"] is not None:
             self.feature_names_in_ = np.array(sizes["feature_names"], dtype=object)
         standard = Standardizer(tensors["target.mean"], tensors["target.scale"])
-        head = HEADS[sizes["head"]]
+        head = HEADS.get(sizes["head"], NO_HEAD)
         self.target_ = Target(head, state.classes, sizes["n_targets"], sizes["flat"], standard)
         if state.classes is not None:
             self.classes_ = state.classes
@@ -625,6 +625,10 @@ class Network(BaseEstimator):
         """Return some weight of the network, for its type and its device."""
         return next(chain(self.network_.parameters(), self.network_.buffers()))
 
+    @property
+    def _device(self) -> torch.device:
+        return self._weight.device
+
     def standardize(self, X: np.ndarray, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
         """Return the scaling of a table: mean 0 and deviation 1 of the weighted training rows, codes as they are."""
         return Standardizer.learn(X, weight, keep=codes)
@@ -666,7 +670,7 @@ class Network(BaseEstimator):
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
-        dtype, device = self._weight.dtype, self._weight.device
+        dtype, device = self._weight.dtype, self._device
         coded = torch.from_numpy(self.target_.code(rows.flat_y)).to(device)
         coded = coded.to(dtype) if coded.is_floating_point() else coded
         return Batch(

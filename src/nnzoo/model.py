@@ -25,7 +25,7 @@ from nnzoo.engine.device import PRECISIONS
 from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
 from nnzoo.estimator import FittedState, Network
 from nnzoo.files import Pathish
-from nnzoo.heads import HEADS, TASKS
+from nnzoo.heads import HEADS, NO_HEAD, TASKS
 from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
@@ -413,7 +413,7 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
             "pixels": stored.is_truth,
             "feature_names": stored.anything,
             "n_codes": stored.anything,
-            "head": stored.one_of(HEADS),
+            "head": stored.one_of((*HEADS, NO_HEAD.kind)),
             "n_targets": stored.whole(0, 10**7),
             "flat": stored.is_truth,
             "arithmetic": stored.one_of(PRECISIONS[1:]),

@@ -155,7 +155,7 @@ class Fourier(nn.Module):
     Source: Rahimi & Recht 2007.
     """
 
-    drawn = ("random Fourier features", "a wave a unit")
+    drawn = ("H", "random Fourier features", "a wave a unit")
 
     def __init__(self, n_in: int, n_components: int, *, gamma: float) -> None:
         super().__init__()
