@@ -25,6 +25,7 @@ from nnzoo import (
     DeepFeedForward,
     FeedForward,
     Model,
+    NeuralTuringMachine,
     ModelFileError,
     OwnBody,
     Perceptron,
@@ -107,6 +108,9 @@ CASES = {
     "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
     "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
+    "NeuralTuringMachine": (
+        lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT), sequences
+    ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 

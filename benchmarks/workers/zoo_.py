@@ -240,6 +240,13 @@ FRAMES = {
         in_skorch(convolutional, max_epochs=10, lr=2e-3),
         ours("DeepConvolutionalNetwork", kind="image", **CYCLE),
     ),
+    "NTM": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.LSTM 64, 100 epochs",
+        in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
+        ours("NeuralTuringMachine", batch_size=8, **CYCLE),
+    ),
 }
 """A row a network and set; later networks add theirs."""
 

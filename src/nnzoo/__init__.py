@@ -23,6 +23,7 @@ _WHERE = {
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.perceptron": ("Perceptron",),
     "nnzoo.networks.recurrent": ("RNN",),
+    "nnzoo.networks.turing_machine": ("NeuralTuringMachine",),
     "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

@@ -126,6 +126,17 @@ CATALOG = (
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
+    Row(
+        "NTM", "Neural Turing Machine", "NeuralTuringMachine", "nnzoo.networks.turing_machine", 2014,
+        "Graves, Wayne & Danihelka 2014",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "w = (g softmax(β cos(k, M(i))) + (1 - g) w(t-1)) ⊛ s, to the power γ and divided by its sum",
+            "r(t) = wᵀ M(t-1)", "M(t) = M(t-1) ⊙ (1 - w eᵀ) + w aᵀ",
+        ), THROUGH_TIME,
+        "the study of how algorithms are learned: copying, recalling, sorting; not for production work on sequences",
+        caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
+    ),
 )  # fmt: skip
 """The networks that stand, in the order of the chart."""
 

@@ -95,7 +95,7 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
         settings |= {} if n_rows < FEW_SEQUENCES else MANY_SEQUENCES
         if data.kind == "text" and data.output == "next":
             settings |= _language(n_rows)
-    if data.train.sequences is not None and "bptt_steps" in known and not known["bidirectional"]:
+    if data.train.sequences is not None and "bptt_steps" in known and not known.get("bidirectional"):
         longest = int(data.train.sequences.lengths.max())
         if longest > LONG_SEQUENCE:
             settings["bptt_steps"] = BPTT_STEPS

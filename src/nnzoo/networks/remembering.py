@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
+"""What the networks with memory do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
 
 output="sequence" gives one value a sequence, "step" one a step, "next" what comes next: the following numbers, or the
 following code where the steps are codes (symbols, characters, words).
@@ -37,18 +37,19 @@ from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import Trainer
 from nnzoo.training.truncated import TruncatedTrainer
 
-RECURRENT_RANGES: dict[str, Range] = {
+READING_RANGES: dict[str, Range] = {
     **TABLE_RANGES,
     **GRADIENT_RANGES,
     "output": OneOf(OUTPUTS),
     "n_hidden": Whole(1, 10**6),
-    "n_layers": Whole(1, 100),
-    "bidirectional": Truth(),
     "dropout": Real(0.0, 0.99),
     "pooling": OneOf(POOLINGS),
     "differences": Truth(),
     "bptt_steps": either(OneOf((None,)), Whole(1)),
 }
+"""Ranges of what every network with memory has."""
+
+RECURRENT_RANGES: dict[str, Range] = {**READING_RANGES, "n_layers": Whole(1, 100), "bidirectional": Truth()}
 """Ranges of what every recurrent network has."""
 
 
@@ -68,13 +69,15 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     own_counts: ClassVar[tuple[str, ...]] = ("n_errors",)
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
-        """Return the untrained body for steps of these values."""
+        """Return the untrained body for steps of these values: one layer that reads forward, if there is no say."""
+        own = self.get_params(deep=False)
         if self.differences and not self._forecasts():
             raise UsageError(
                 f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
                 "Pass output='next' and task='regression', or differences=False.",
             )
-        if self.bidirectional and self.output == "next":
+        bidirectional = own.get("bidirectional", False)
+        if bidirectional and self.output == "next":
             raise UsageError(
                 f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
                 "Pass bidirectional=False.",
@@ -82,19 +85,19 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return RecurrentBody(
             TableInput(inputs.n_scaled, inputs.n_codes),
             self.make_layer,
-            n_layers=self.n_layers,
-            bidirectional=self.bidirectional,
+            n_layers=own.get("n_layers", 1),
+            bidirectional=bidirectional,
             dropout=self.dropout,
             pooling="last" if self.output == "next" else self.pooling,
             per_step=self.output != "sequence",
         )
 
-    def learn(self: Any, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
+    def learn(self: Any, network: Any, n_rows: int, n_steps: int) -> Trainer:
         """Return gradient descent through whole sequences, or through windows of ``bptt_steps``."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         arithmetic, row_loss = Arithmetic.named(self.arithmetic_), self.target_.head.row_loss
         if self.bptt_steps is not None:
-            if self.bidirectional:
+            if network.body.bidirectional:
                 raise UsageError(
                     f"{type(self).__name__}: bptt_steps cuts time, and the backward direction needs all of it.",
                     "Pass bidirectional=False, or bptt_steps=None.",
