@@ -31,6 +31,7 @@ HELPERS = {
     "parts",
     "remembering",
     "reservoirs",
+    "slots",
     "transformer",
     "unlabelled",
 }

@@ -30,6 +30,7 @@ from nnzoo import (
     FeedForward,
     Model,
     ModelFileError,
+    NeuralTuringMachine,
     OwnBody,
     Perceptron,
     RadialBasisNetwork,
@@ -160,6 +161,10 @@ CASES = {
     "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
     "AttentionNetwork transformer": (
         lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),
+        sequences,
+    ),
+    "NeuralTuringMachine": (
+        lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

@@ -195,6 +195,17 @@ CATALOG = (
         ("svc", "svr", "support-vector"),
     ),
     Row(
+        "NTM", "Neural Turing Machine", "NeuralTuringMachine", "nnzoo.networks.turing_machine", 2014,
+        "Graves, Wayne & Danihelka 2014",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "w = (g softmax(β cos(k, M(i))) + (1 - g) w(t-1)) ⊛ s, to the power γ and divided by its sum",
+            "r(t) = wᵀ M(t-1)", "M(t) = M(t-1) ⊙ (1 - w eᵀ) + w aᵀ",
+        ), THROUGH_TIME,
+        "the study of how algorithms are learned: copying, recalling, sorting; not for production work on sequences",
+        caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
+    ),
+    Row(
         "AN", "Attention Network", "AttentionNetwork", "nnzoo.networks.attention", 2014,
         "Bahdanau, Cho & Bengio 2014; Vaswani et al. 2017",
         ("sequence", "text"), ("classification", "regression"), True,

@@ -152,6 +152,10 @@ def _add_layers(
 def _recurrent_layers(body: RecurrentBody, memory: str) -> list[DrawnLayer]:
     layers = []
     for n, forwards in enumerate(body.forward_layers):
+        if hasattr(forwards, "drawn_parts"):
+            for letter, n_cells, title, words, n_weights, loops in forwards.drawn_parts():  # pyright: ignore[reportCallIssue]
+                layers.append(DrawnLayer(letter, n_cells, title, words, n_weights, loops=loops))
+            continue
         parts = [forwards, *([body.backward_layers[n]] if body.bidirectional else [])]
         n_cells = sum(int(part.n_hidden) for part in parts)  # pyright: ignore[reportArgumentType]
         both = "read in both directions" if body.bidirectional else "a step after the other"

@@ -166,6 +166,8 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
+    trains_in_bfloat16: ClassVar[bool] = True
+    """Whether ``precision="auto"`` may choose it."""
     own_counts: ClassVar[tuple[str, ...]] = ()
     """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
 
@@ -570,7 +572,13 @@ class Network(BaseEstimator):
         n_values = self._count_values(train.X)
         precision = own.get("precision", "float64")
         arithmetic = choose_arithmetic(
-            precision, n_rows, device, kind=train.kind, n_values=n_values, classifies=_classifies(self)
+            precision,
+            n_rows,
+            device,
+            kind=train.kind,
+            n_values=n_values,
+            classifies=_classifies(self),
+            with_bfloat16=self.trains_in_bfloat16,
         )
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):

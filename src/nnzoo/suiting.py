@@ -57,7 +57,7 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     if "optimizer" not in known:
         return Suit()
     if data.output is not None:
-        return _suit_sequences(known, data)
+        return _suit_sequences(network, data)
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known
@@ -78,12 +78,12 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     return Suit(settings | {"augment": advice.augment}, (advice.why,))
 
 
-def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
+def _suit_sequences(network: Any, data: Data) -> Suit:
     """Return settings for sequences and texts: a schedule that ends at zero, and enough steps also where rows are few.
 
     A few long series are seen whole in every step, and trained until their validation parts get worse.
     """
-    n_rows, words = len(data.train), []
+    known, n_rows, words = network.get_params(deep=False), len(data.train), []
     settings: dict[str, Any] = {"optimizer": "adam"}
     if n_rows == 1 or (data.schema is not None and data.schema.layout in IN_TIME):
         settings |= WHOLE_SERIES
@@ -97,8 +97,7 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
         settings |= {} if n_rows < FEW_SEQUENCES else MANY_SEQUENCES
         if data.kind == "text" and data.output == "next":
             settings |= _language(n_rows)
-    looks_ahead = known.get("bidirectional", data.output != "next")
-    if data.train.sequences is not None and "bptt_steps" in known and not looks_ahead:
+    if data.train.sequences is not None and "bptt_steps" in known and not network.looks_ahead(data.output):
         longest = int(data.train.sequences.lengths.max())
         if longest > LONG_SEQUENCE:
             settings["bptt_steps"] = BPTT_STEPS

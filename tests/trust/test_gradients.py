@@ -24,6 +24,7 @@ SMALL = {
     "support-vector-machine": {},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
+    "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -207,6 +208,48 @@ def attention(x, w):
     return w["head.weight"] @ features + w["head.bias"]
 
 
+def softplus(z):
+    return np.log1p(np.exp(z))
+
+
+def shares(z):
+    return np.exp(z) / np.exp(z).sum()
+
+
+def cosine(a, b):
+    return a @ b / np.sqrt((a @ a + 1e-6) * (b @ b + 1e-6))
+
+
+def controlled(x, h, r, c, w):
+    """Return h and c of an LSTM that reads the input and what the heads have read."""
+    i, f, g, o = np.split(w["weight_ih"] @ x + w["weight_hh"] @ np.concatenate([h, r]) + w["bias"], 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def turing_machine(x, w, n_slots=4, size=2):
+    """Read with one head and write with another, in slots that stand in a ring."""
+    name = "body.forward_layers.0.cell."
+    own = {key.removeprefix(f"{name}controller."): value for key, value in w.items() if key.startswith(name)}
+    h, r, c = np.zeros(3), np.zeros(size), np.zeros(3)
+    memory, at = np.full((n_slots, size), 1e-6), np.eye(n_slots)[[0, 0]]
+    for values in x:
+        h, c = controlled(values, h, r, c, own)
+        *heads, erase, add = np.split(
+            w[name + "weight_heads"] @ h + w[name + "bias_heads"], [size + 6, 2 * (size + 6), 2 * (size + 6) + size]
+        )
+        for k, (key, beta, gate, shift, gamma) in enumerate(
+            np.split(head, [size, size + 1, size + 2, size + 5]) for head in heads
+        ):
+            found = shares(softplus(beta) * [cosine(np.tanh(key), slot) for slot in memory])
+            mixed = sigmoid(gate) * found + (1 - sigmoid(gate)) * at[k]
+            moved = sum(share * np.roll(mixed, step) for share, step in zip(shares(shift), (-1, 0, 1), strict=True))
+            at[k] = moved ** (1 + softplus(gamma)) / (moved ** (1 + softplus(gamma))).sum()
+        r = at[0] @ memory
+        memory = memory * (1 - np.outer(at[1], sigmoid(erase))) + np.outer(at[1], np.tanh(add))
+    return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
+
+
 FORWARD = {
     "auto-encoder": autoencoder,
     "perceptron": perceptron,
@@ -221,6 +264,7 @@ FORWARD = {
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
+    "neural-turing-machine": turing_machine,
 }
 
 

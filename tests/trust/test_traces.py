@@ -118,6 +118,42 @@ def gated_state(step):
     return step.result, (1 - z) * n + z * h
 
 
+def of_operands(again):
+    """Return a check that computes the whole result from the operands in their order."""
+    return lambda step: (step.result, again(*step.operands.values()))
+
+
+def cosines(step):
+    key, slots = step.operands.values()
+    alike = slots @ key / np.sqrt((key @ key + 1e-6) * (np.square(slots).sum(axis=-1) + 1e-6))
+    return (step.result, alike) if slots.ndim == 2 else (step.result[step.cell], alike)
+
+
+def settings(step):
+    h, W, b = step.operands.values()
+    strength, gate, *shift, power = W @ h + b
+    shares = np.exp(shift) / np.exp(shift).sum()
+    return step.result, np.array([np.log1p(np.exp(strength)), sigmoid(gate), *shares, 1 + np.log1p(np.exp(power))])
+
+
+def shift(weights, shares):
+    reach = len(shares) // 2
+    return sum(share * np.roll(weights, step - reach) for step, share in enumerate(shares))
+
+
+def writing(step):
+    memory, *rest = (step.operands[name] for name in sorted(step.operands, key=lambda name: name[0] != "M"))
+    w, erase, add = rest
+    if memory.ndim == 1:
+        return step.result[step.cell[0]], memory * (1 - w[step.cell[0]] * erase) + w[step.cell[0]] * add
+    return step.result, memory * (1 - np.outer(w, erase)) + np.outer(w, add)
+
+
+def reading(step):
+    w, slots = step.operands.values()
+    return (step.result, w @ slots) if slots.ndim == 2 else (step.result[step.cell], w @ slots)
+
+
 def last_of_steps(step):
     (h,) = step.operands.values()
     half = h.shape[1] // 2
@@ -246,8 +282,16 @@ AGAIN = {
     "added attention": last_sum,
     "dense in between": second_layer,
     "added dense": last_sum,
+    "cosines": cosines,
+    "content weights": of_operands(lambda strength, z: np.exp(strength * z) / np.exp(strength * z).sum()),
+    "settings": settings,
+    "interpolation": of_operands(lambda g, c, before: g * c + (1 - g) * before),
+    "shift": of_operands(shift),
+    "sharpening": of_operands(lambda w, power: w**power / (w**power).sum()),
+    "reading": reading,
+    "writing": writing,
 }
-SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "influence", "prediction"}
+SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "focus", "slots", "influence", "prediction"}
 """Steps that are checked by tests of their own below."""
 
 
@@ -431,6 +475,10 @@ VARIANTS = {
     "an-transformer": (lambda: nnzoo.AttentionNetwork(body="transformer", n_hidden=8), signals),
     "an-rotary": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="rotary", n_hidden=8, n_heads=2), signals),
     "an-learned": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="learned", n_hidden=8), signals),
+    "ntm-feed-forward": (
+        lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=6, slot_size=3, controller="feedforward", n_memory_heads=2, shift_range=2), signals
+    ),
+    "ntm-large": (lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=300, memory_init="learned"), signals),
     "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),
     "dcn-valid": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3, 4), padding="valid", kernel_size=2, pool="average"), pictures),
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),

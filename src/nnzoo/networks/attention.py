@@ -572,6 +572,10 @@ class AttentionNetwork(Remembering, Network):
         self.random_state = random_state
         self.verbose = verbose
 
+    def looks_ahead(self, output: str) -> bool:
+        """Return whether a step of such an output is read with what comes after it."""
+        return output != "next"
+
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""
         self._check_differences()
