@@ -322,7 +322,7 @@ FRAMES = {
         fashion_flat,
         "scikit-learn ridge on 1,000 random tanh units",
         random_ridge(1000),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
     ),
     "ELM, a small set": Frame(
@@ -330,7 +330,7 @@ FRAMES = {
         digits,
         "scikit-learn ridge on 500 random tanh units",
         random_ridge(500),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
     ),
     "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),

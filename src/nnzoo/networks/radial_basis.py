@@ -299,7 +299,8 @@ class RadialBasisNetwork(Encoder, Network):
     @property
     def ridge_(self) -> float:
         """Return λ of the readout."""
-        return float(self.network_.sums.ridge)  # pyright: ignore[reportAttributeAccessIssue]
+        sums: Any = self.network_.sums
+        return float(sums.ridge)
 
     @property
     def _body(self) -> RadialBody:

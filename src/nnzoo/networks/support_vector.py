@@ -233,8 +233,8 @@ class SupportVectorMachine(Encoder, Network):
     classes_ : ndarray of shape (n_classes,)
     n_features_in_, n_iter_ : int
     history_ : dict of str to list
-        "train_loss" is the share of rows that are labelled wrong, or the mean error beyond ``epsilon``; of an
-        approximation the hinge loss.
+        "train_loss" is the share of rows that are labelled wrong, or the mean error beyond ``epsilon``, of at most
+        1,000 rows; of an approximation the hinge loss.
 
     Notes
     -----
