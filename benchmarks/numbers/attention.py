@@ -98,12 +98,12 @@ def network_bits(train: np.ndarray, test: np.ndarray, seed: int, n_epochs: int =
     """Return the bits a character of the test text by the network, its first character in every row left out."""
     net = AttentionNetwork(
         output="next",
+        body="transformer",
         categorical_features=[0],
-        n_hidden=256,
-        n_layers=1,
-        learning_rate=5e-3,
+        n_hidden=128,
+        learning_rate=3e-3,
         schedule="one_cycle",
-        batch_size=32,
+        batch_size=16,
         n_epochs=n_epochs,
         early_stopping=False,
         random_state=seed,

@@ -205,6 +205,20 @@ def recurrent(kind: str, n_hidden: int) -> Callable[[int, int], Any]:
     return make
 
 
+def transformer(width: int) -> Callable[[int, int], Any]:
+    """Return the maker of torch's transformer encoder, a linear layer before it and one on the mean of its steps."""
+
+    def make(n_in: int, n_out: int) -> Any:
+        from torch import nn
+        from torch_networks import MeanOfSteps
+
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
+        encoder = nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+        return nn.Sequential(nn.Linear(n_in, width), encoder, MeanOfSteps(), nn.Linear(width, n_out))
+
+    return make
+
+
 def convolutional(n_in: int, n_out: int) -> Any:
     """skorch's notebook MNIST, its convolutional network."""
     from torch import nn
@@ -347,6 +361,12 @@ FRAMES = {
         "skorch, torch.nn.LSTM 64, 100 epochs",
         in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
         ours("NeuralTuringMachine", batch_size=8, **CYCLE),
+    "AN": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.TransformerEncoder 64, 100 epochs",
+        in_skorch(transformer(64), max_epochs=100, batch_size=8, train_split=None),
+        ours("AttentionNetwork", n_hidden=64, batch_size=8, **CYCLE),
     ),
 }
 """A row a network and set; later networks add theirs."""

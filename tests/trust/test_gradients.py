@@ -199,13 +199,12 @@ def autoencoder(x, w):
 
 
 def attention(x, w):
-    """Read both ways, ask with the last outputs, add up the steps by their shares, squash answer and question."""
+    """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
     asked, b = w["body.attention.asks.weight"] @ q, w["body.attention.told.bias"]
     e = [w["body.attention.weighs.weight"][0] @ np.tanh(asked + w["body.attention.told.weight"] @ h_j + b) for h_j in h]
     c = sum(share * h_j for share, h_j in zip(np.exp(e) / np.exp(e).sum(), h, strict=True))
-    features = np.tanh(w["body.combine.weight"] @ np.concatenate([c, q]) + w["body.combine.bias"])
-    return w["head.weight"] @ features + w["head.bias"]
+    return w["head.weight"] @ np.concatenate([c, q]) + w["head.bias"]
 
 
 def softplus(z):

@@ -272,7 +272,6 @@ AGAIN = {
     "hidden state": hidden_state,
     "gated state": gated_state,
     "last of steps": last_of_steps,
-    "tanh": one(np.tanh),
     "additive scores": additive_scores,
     "scaled scores": scaled_scores,
     "attention shares": softmax,
