@@ -109,5 +109,6 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     several = {name for name, found in ranges.items() if len(found) > 1}
     # "auto" of DeepFeedForward follows its depth; the Perceptron's rate has no scale, so no upper end; a network of
     # images reads no tables, and has no layer normalisation, nor has memory batch normalisation; what is fed back needs
-    # tanh or relu; units of a recurrent layer are a square matrix
-    assert several <= {"optimizer", "weight_decay", "learning_rate", "kind", "normalization", "activation", "n_hidden"}
+    # tanh or relu; units of a recurrent layer are a square matrix; a capsule network has one convolution before capsules
+    assert several <= {"optimizer", "weight_decay", "learning_rate", "kind", "normalization", "activation", "n_hidden",
+                       "n_filters"}  # fmt: skip

@@ -18,6 +18,7 @@ _WHERE = {
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
+    "nnzoo.networks.capsule": ("CapsuleNetwork",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
     "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),
     "nnzoo.networks.gru": ("GRU",),

@@ -125,6 +125,8 @@ def _add_layers(
     for module in body.children():
         if isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
+        elif hasattr(module, "drawn"):
+            found.append(DrawnLayer(*module.drawn(), _count(module)))
         elif isinstance(module, CONVOLUTIONS):
             maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"
             title = f"convolution {len(found) + 1}"
