@@ -50,7 +50,9 @@ def of_depth(data: str, seed: int) -> float:
 
 
 FIGURES = tuple(
-    Figure(f"training loss, {words}, {data}", 1.0, "own target", "", "up", lambda seed, f=f, d=data: f(d, seed), by="all")
+    Figure(
+        f"training loss, {words}, {data}", 1.0, "own target", "", "up", lambda seed, f=f, d=data: f(d, seed), by="all"
+    )
     for data in HOW
     for words, f in (
         ("56 plain layers over 56 residual ones", of_plain),

@@ -216,8 +216,12 @@ def test_two_classes_have_a_capsule_each():
     net = CapsuleNetwork(random_state=0, **SMALL).fit(DIGITS.images[:300], y)
     lengths = np.linalg.norm(net.transform(DIGITS.images[:300]).reshape(300, 2, 8), axis=2)
     assert net.score(DIGITS.images[:300], y) > 0.8
-    np.testing.assert_allclose(net.predict_proba(DIGITS.images[:300])[:, 1], lengths[:, 1] / lengths.sum(axis=1), rtol=1e-4)
-    np.testing.assert_allclose(net.decision_function(DIGITS.images[:300]), np.log(lengths[:, 1] / lengths[:, 0]), atol=1e-4)
+    np.testing.assert_allclose(
+        net.predict_proba(DIGITS.images[:300])[:, 1], lengths[:, 1] / lengths.sum(axis=1), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        net.decision_function(DIGITS.images[:300]), np.log(lengths[:, 1] / lengths[:, 0]), atol=1e-4
+    )
 
 
 def test_digits_that_overlap_are_told_apart():

@@ -18,7 +18,13 @@ SMALL = {
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "deep-residual-network": {"n_blocks": 2, "n_hidden": 4, "precision": "float64"},
-    "capsule-network": {"n_filters": 3, "n_primary": 2, "n_routing": 1, "reconstruction": False, "precision": "float64"},
+    "capsule-network": {
+        "n_filters": 3,
+        "n_primary": 2,
+        "n_routing": 1,
+        "reconstruction": False,
+        "precision": "float64",
+    },
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
 }
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -117,7 +123,10 @@ def convolved(maps, kernels, bias, stride):
     """Slide filters over maps without padding."""
     side = kernels.shape[2]
     places = [range(0, n - side + 1, stride) for n in maps.shape[1:]]
-    rows = [[(kernels * maps[:, i : i + side, j : j + side]).sum(axis=(1, 2, 3)) + bias for j in places[1]] for i in places[0]]
+    rows = [
+        [(kernels * maps[:, i : i + side, j : j + side]).sum(axis=(1, 2, 3)) + bias for j in places[1]]
+        for i in places[0]
+    ]
     return np.moveaxis(np.array(rows), -1, 0)
 
 

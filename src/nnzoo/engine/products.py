@@ -137,7 +137,7 @@ def _products_of(
         ]
     products: list[Callable[[], object]] = []
     for name, matrix in own.items():
-        if matrix.ndim > 2:  # noqa: PLR2004
+        if matrix.ndim > 2:
             continue
         is_hidden = "weight_hh" in name
         n_times, with_inputs = (out.shape[1] if is_hidden else 1), is_hidden or not is_first

@@ -43,8 +43,8 @@ from nnzoo.training.loop import Trainer
 PRESENT, ABSENT, OF_ABSENT = 0.9, 0.1, 0.5
 """Margins of the lengths of classes that are there and that are not, and the weight of the latter."""
 RECONSTRUCTION = 5e-5
-"""Weight of the decoder's squared error. The paper has 0.0005 for pixels from 0 to 1; those of MNIST have variance 0.095
-there, and 1 when they are standardised."""
+"""Weight of the decoder's squared error. The paper has 0.0005 for pixels from 0 to 1; those of MNIST have a variance of
+0.095 there, and of 1 when they are standardised."""
 DECODER = (512, 1024)
 SHORTEST = 1e-6
 """Shorter lengths count as this when their logarithm is taken."""
@@ -244,7 +244,7 @@ class Decoder(nn.Sequential):
 
 
 class CapsuleBody(nn.Module):
-    """Filters, primary capsules, class capsules, and their lengths as scores (n, n_classes); beside them the decoder."""
+    """Filters, primary and class capsules, and their lengths as scores (n, n_classes); beside them the decoder."""
 
     def __init__(
         self,
@@ -295,7 +295,7 @@ class Reconstruction(nn.Module):
         v = self.body.capsules(self.scaling(x))
         lengths = torch.linalg.vector_norm(v, dim=2)
         alone = functional.one_hot(lengths.argmax(dim=1), lengths.shape[1])
-        present = lengths > 0.5 if self.body.several_labels else alone  # noqa: PLR2004
+        present = lengths > 0.5 if self.body.several_labels else alone
         return self.body.decoder.decode(v, present.to(v.dtype))
 
 
