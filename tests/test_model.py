@@ -23,6 +23,7 @@ from nnzoo import (
     RNN,
     AttentionNetwork,
     Autoencoder,
+    CapsuleNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
@@ -149,6 +150,11 @@ CASES = {
     "DeepResidualNetwork images": (
         lambda: DeepResidualNetwork(n_filters=(4, 6), depth=6, shortcut="project", **SHORT),
         lambda: images(np.uint8),
+    ),
+    "CapsuleNetwork": (lambda: CapsuleNetwork(n_filters=4, n_primary=2, **SHORT), lambda: images(np.uint8)),
+    "CapsuleNetwork labels": (
+        lambda: CapsuleNetwork(n_filters=4, n_primary=2, reconstruction=False, **SHORT),
+        lambda: (images(np.float32)[0], np.stack([np.arange(40) % 2, np.arange(40) % 3 == 0], axis=1).astype(int)),
     ),
     "RNN": (lambda: RNN(n_hidden=4, activation="relu", **SHORT), wine),
     "LSTM": (lambda: LSTM(n_hidden=4, n_layers=2, bidirectional=True, pooling="max", **SHORT), sequences),

@@ -20,6 +20,7 @@ _WHERE = {
     "nnzoo.networks.attention": ("AttentionNetwork",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
+    "nnzoo.networks.capsule": ("CapsuleNetwork",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
     "nnzoo.networks.extreme_learning": ("ExtremeLearningMachine",),
     "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),

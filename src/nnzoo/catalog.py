@@ -206,6 +206,17 @@ CATALOG = (
         caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
     ),
     Row(
+        "CN", "Capsule Network", "CapsuleNetwork", "nnzoo.networks.capsule", 2017, "Sabour, Frosst & Hinton 2017",
+        ("image",), ("classification",), False,
+        (
+            "û_j|i = W_ij u_i", "c_i = softmax(b_i), s_j = Σ_i c_ij û_j|i, v_j = ‖s_j‖ / (1 + ‖s_j‖²) · s_j",
+            "b_ij ← b_ij + û_j|i · v_j", "L = Σ_k T_k max(0, 0.9 - ‖v_k‖)² + 0.5 (1 - T_k) max(0, ‖v_k‖ - 0.1)²",
+        ),
+        "gradient descent by backpropagation on lengths; couplings are found by agreement",
+        "the study of pose and of images that overlap; not for accuracy per operation",
+        ("capsules", "capsnet"),
+    ),
+    Row(
         "AN", "Attention Network", "AttentionNetwork", "nnzoo.networks.attention", 2014,
         "Bahdanau, Cho & Bengio 2014; Vaswani et al. 2017",
         ("sequence", "text"), ("classification", "regression"), True,

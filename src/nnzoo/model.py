@@ -396,9 +396,10 @@ def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
         check_ranges(cls.__name__, given, cls.ranges)
     except NnzooError as error:
         raise ModelFileError(f"The model file, params: {error.message}", "Use another copy of the file.") from error
-    if given.get("task", getattr(cls, "task", None)) != manifest["task"]:
-        raise stored.refuse("task", "the task of the parameters", manifest["task"])
-    return cls(**given)
+    network = cls(**given)
+    if network.task != manifest["task"]:
+        raise stored.refuse("task", "the task of the network", manifest["task"])
+    return network
 
 
 def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:

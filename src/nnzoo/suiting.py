@@ -70,7 +70,7 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     settings: dict[str, Any] = IMAGES | {"n_epochs": n_epochs, "patience": n_epochs, "batch_size": batch_size}
     if is_dense:
         settings |= DENSE_ON_IMAGES
-    elif "n_filters" in known:
+    elif "n_filters" in known and "normalization" in known:
         settings |= CONVOLUTIONAL
     if "augment" not in known or "augment" in given or data.rule is None:
         return Suit(settings)

@@ -22,6 +22,13 @@ SMALL = {
     "radial-basis-network": {"n_centers": 4},
     "extreme-learning-machine": {"n_hidden": 5, "activation": "tanh"},
     "support-vector-machine": {},
+    "capsule-network": {
+        "n_filters": 3,
+        "n_primary": 2,
+        "n_routing": 1,
+        "reconstruction": False,
+        "precision": "float64",
+    },
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
@@ -147,6 +154,33 @@ def residual(x, w):
     return w["head.weight"] @ activated(h, "body.last.0.") + w["head.bias"]
 
 
+def convolved(maps, kernels, bias, stride):
+    """Slide filters over maps without padding."""
+    side = kernels.shape[2]
+    places = [range(0, n - side + 1, stride) for n in maps.shape[1:]]
+    rows = [
+        [(kernels * maps[:, i : i + side, j : j + side]).sum(axis=(1, 2, 3)) + bias for j in places[1]]
+        for i in places[0]
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def capsules(x, w):
+    """Filter twice, cut into vectors of four, and take the mean of what all of them predict for a class."""
+
+    def squash(s):
+        return s * np.linalg.norm(s) / (1 + s @ s)
+
+    name = "body.capsules."
+    maps = convolved(np.moveaxis(x, -1, 0), w[name + "convolution.weight"], w[name + "convolution.bias"], 1)
+    maps = convolved(np.maximum(maps, 0), w[name + "primary.maps.weight"], w[name + "primary.maps.bias"], 2)
+    u = [squash(s) for s in np.moveaxis(maps, 0, -1).reshape(-1, 4)]
+    weight = w[name + "classes.weight"]
+    n_classes = weight.shape[1]
+    sums = [sum(weight[i, k] @ u[i] for i in range(len(u))) / n_classes for k in range(n_classes)]
+    return np.log([np.linalg.norm(squash(s)) for s in sums])
+
+
 def simple_step(x, state, w):
     (h,) = state
     return (np.tanh(w["ih"] @ x + w["bih"] + w["hh"] @ h + w["bhh"]),)
@@ -259,6 +293,7 @@ FORWARD = {
     "deep-feed-forward": deep_feed_forward,
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
+    "capsule-network": capsules,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),

@@ -34,7 +34,7 @@ def by_prefix(operands, *prefixes):
 
 def dense(step):
     x, W, *b = step.operands.values()
-    bias = b[0] if b else 0
+    bias = b[0] if b else np.zeros(len(step.result))
     (k,) = step.cell
     if W.ndim == 1:
         return step.result[k], W @ x + bias[k]
@@ -79,6 +79,23 @@ def padded_shortcut(step):
     stride = 2 if len(step.result[0]) < len(x[0]) else 1
     carried = x[:, ::stride, ::stride]
     return step.result, np.concatenate([carried, np.zeros((len(step.result) - len(x), *carried.shape[1:]))])
+
+
+def squashed(s):
+    square = (s * s).sum(axis=-1, keepdims=True)
+    return square / (1 + square) * s / np.maximum(np.sqrt(square), 1e-30)
+
+
+def couplings(step):
+    _, *predictions = step.operands.values()
+    if not predictions:
+        return step.result.sum(axis=1), np.ones(len(step.result))
+    agreement = np.zeros(step.result.shape)
+    for _ in range(int(re.search(r"over (\d+) rounds", step.formula)[1])):
+        shares = np.exp(agreement) / np.exp(agreement).sum(axis=1, keepdims=True)
+        v = squashed(np.einsum("ik,ikd->kd", shares, predictions[0]))
+        agreement = agreement + np.einsum("ikd,kd->ik", predictions[0], v)
+    return step.result, np.exp(agreement) / np.exp(agreement).sum(axis=1, keepdims=True)
 
 
 def mean_over_places(step):
@@ -265,6 +282,10 @@ AGAIN = {
     "mean over places": mean_over_places,
     "transposed convolution": transposed_convolution,
     "padded shortcut": padded_shortcut,
+    "primary capsules": one(squashed),
+    "couplings": couplings,
+    "class capsules": lambda step: (step.result, squashed(step.operands["s"])),
+    "length scores": one(lambda v: np.log(np.linalg.norm(v, axis=1))),
     "shortcut sum": lambda step: (step.result, sum(step.operands.values())),
     "gate sigmoid": gate(sigmoid),
     "gate tanh": gate(np.tanh),
@@ -487,6 +508,7 @@ VARIANTS = {
     "drn-pictures": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6), pictures),
     "drn-2015": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6, shortcut="project", pre_activation=False), pictures),
     "drn-plain": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5, shortcuts=False, normalization=None), columns),
+    "cn": (lambda: nnzoo.CapsuleNetwork(n_filters=4, n_primary=2, n_routing=2), pictures),
     "dff-pictures": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(5,), kind="image", activation="elu"), pictures),
     "dff-layer-norm": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(6, 5), normalization="layer", activation="gelu"), columns),
     "ff-batch-norm": (lambda: nnzoo.FeedForward(n_hidden=6, normalization="batch", activation="leaky_relu"), columns),
