@@ -355,12 +355,14 @@ FRAMES = {
         "skorch, residual network of depth 8, 10 epochs",
         in_skorch(residual),
         ours("DeepResidualNetwork", depth=8, **CYCLE),
+    ),
     "NTM": Frame(
         "BasicMotions",
         archive("BasicMotions"),
         "skorch, torch.nn.LSTM 64, 100 epochs",
         in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
         ours("NeuralTuringMachine", batch_size=8, **CYCLE),
+    ),
     "AN": Frame(
         "BasicMotions",
         archive("BasicMotions"),

@@ -143,7 +143,7 @@ class TuringCell(nn.Module):
         return heads, torch.sigmoid(erase), torch.tanh(add)
 
     def stages(self, heads: Sequence[Tensor], before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights of every head by content, behind the gate, shifted and sharpened: (n, n_heads, n_slots)."""
+        """Return the weights (n, n_heads, n_slots) of every head by content, behind the gate, shifted, sharpened."""
         key, strength, gate, shift, power = heads
         by_content = content_weights(key, strength, memory)
         gated = torch.lerp(before, by_content, gate)
@@ -224,7 +224,8 @@ class TuringCell(nn.Module):
             "settings",
             f"Step {at.t}: how the head {head} moves",
             "β = softplus(w_β·h + b), g = σ(w_g·h + b), s = softmax(W_s h + b), γ = 1 + softplus(w_γ·h + b)",
-            f"β = softplus({written(sums[0])}) = {written(values[0])}, g = σ({written(sums[1])}) = {written(values[1])}",
+            f"β = softplus({written(sums[0])}) = {written(values[0])}, "
+            f"g = σ({written(sums[1])}) = {written(values[1])}",
             name,
             values,
             "Strength of the key, gate between content and the place before, shares of the shifts, sharpening.",
