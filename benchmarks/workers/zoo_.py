@@ -117,6 +117,11 @@ def sklearn_mlp(X: np.ndarray, y: np.ndarray) -> Any:
     return MLPClassifier(random_state=0).fit(X, y)
 
 
+def no_release(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: what there is on capsules are scripts that train on MNIST when they are run."""
+    raise NotRun("no release to install")
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -259,6 +264,13 @@ FRAMES = {
         "skorch, residual network of depth 8, 10 epochs",
         in_skorch(residual),
         ours("DeepResidualNetwork", depth=8, **CYCLE),
+    ),
+    "CN": Frame(
+        FASHION,
+        fashion,
+        "gram-ai/capsule-networks, readable_capsnet",
+        no_release,
+        ours("CapsuleNetwork", schedule="one_cycle"),
     ),
 }
 """A row a network and set; later networks add theirs."""
