@@ -162,6 +162,11 @@ def random_ridge(n_hidden: int) -> Callable[..., Any]:
     return fit
 
 
+def no_release(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: what there is on capsules are scripts that train on MNIST when they are run."""
+    raise NotRun("no release to install")
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -369,6 +374,13 @@ FRAMES = {
         "skorch, torch.nn.TransformerEncoder 64, 100 epochs",
         in_skorch(transformer(64), max_epochs=100, batch_size=8, train_split=None),
         ours("AttentionNetwork", n_hidden=64, batch_size=8, **CYCLE),
+    ),
+    "CN": Frame(
+        FASHION,
+        fashion,
+        "gram-ai/capsule-networks, readable_capsnet",
+        no_release,
+        ours("CapsuleNetwork", schedule="one_cycle"),
     ),
 }
 """A row a network and set; later networks add theirs."""
