@@ -41,7 +41,8 @@ LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
 SHARED_BY_NETWORKS = {
-    f"nnzoo.networks.{name}" for name in ("parts", "kernels", "backpropagation", "gates", "memory", "remembering")
+    f"nnzoo.networks.{name}"
+    for name in ("parts", "kernels", "backpropagation", "gates", "memory", "remembering", "reservoirs")
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

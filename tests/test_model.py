@@ -23,8 +23,10 @@ from nnzoo import (
     RNN,
     DeepConvolutionalNetwork,
     DeepFeedForward,
+    EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
+    LiquidStateMachine,
     Model,
     ModelFileError,
     OwnBody,
@@ -143,6 +145,15 @@ CASES = {
     "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
     "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
+    "EchoStateNetwork": (lambda: EchoStateNetwork(n_hidden=20, categorical_features=[1], random_state=0), sequences),
+    "EchoStateNetwork forecast": (
+        lambda: EchoStateNetwork(task="regression", output="next", n_hidden=9, leak_rate=0.5, random_state=0),
+        lambda: (wine()[0], None),
+    ),
+    "LiquidStateMachine": (
+        lambda: LiquidStateMachine(n_hidden=30, pooling="max", input_scaling=3.0, random_state=0),
+        sequences,
+    ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }
 
