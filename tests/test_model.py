@@ -27,8 +27,10 @@ from nnzoo import (
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
+    EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
+    LiquidStateMachine,
     Model,
     ModelFileError,
     NeuralTuringMachine,
@@ -171,6 +173,15 @@ CASES = {
     ),
     "NeuralTuringMachine": (
         lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT),
+        sequences,
+    ),
+    "EchoStateNetwork": (lambda: EchoStateNetwork(n_hidden=20, categorical_features=[1], random_state=0), sequences),
+    "EchoStateNetwork forecast": (
+        lambda: EchoStateNetwork(task="regression", output="next", n_hidden=9, leak_rate=0.5, random_state=0),
+        lambda: (wine()[0], None),
+    ),
+    "LiquidStateMachine": (
+        lambda: LiquidStateMachine(n_hidden=30, pooling="max", input_scaling=3.0, random_state=0),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

@@ -54,10 +54,10 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         What the caller has set, which stands.
     """
     known = network.get_params(deep=False)
-    if "optimizer" not in known:
-        return Suit()
     if data.output is not None:
         return _suit_sequences(network, data)
+    if "optimizer" not in known:
+        return Suit()
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known

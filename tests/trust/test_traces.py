@@ -171,6 +171,17 @@ def reading(step):
     return (step.result, w @ slots) if slots.ndim == 2 else (step.result[step.cell], w @ slots)
 
 
+def leaky_state(step):
+    n, h, a = step.operands.values()
+    return step.result, (1 - a) * h + a * n
+
+
+def filtered_spikes(step):
+    spikes, before, keep = step.operands.values()
+    fading = keep ** np.arange(len(spikes))[::-1]
+    return step.result, keep ** len(spikes) * before + fading @ spikes
+
+
 def last_of_steps(step):
     (h,) = step.operands.values()
     half = h.shape[1] // 2
@@ -265,7 +276,11 @@ AGAIN = {
     "thin_plate_spline": of_distances(lambda s: 0.5 * s * np.log(s)),
     "linear": of_distances(np.sqrt),
     "shares": one(lambda h: h / h.sum()),
-    "direct links": lambda step: (step.result, np.concatenate(list(step.operands.values()))),
+    "direct links": lambda step: (step.result, np.concatenate(list(step.operands.values()), axis=-1)),
+    "mean of steps": one(lambda h: h.mean(axis=0)),
+    "leaky state": leaky_state,
+    "current": dense,
+    "filtered spikes": filtered_spikes,
     "votes": votes,
     "waves": waves,
     "kernel poly": bent(lambda z: z**3),
@@ -311,7 +326,7 @@ AGAIN = {
     "reading": reading,
     "writing": writing,
 }
-SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "focus", "slots", "influence", "prediction"}
+SHOWN_ONLY = {"recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "influence", "prediction"}
 """Steps that are checked by tests of their own below."""
 
 
@@ -500,6 +515,9 @@ VARIANTS = {
     ),
     "ntm-large": (lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=300, memory_init="learned"), signals),
     "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),
+    "esn-leaky": (lambda: nnzoo.EchoStateNetwork(n_hidden=6, leak_rate=0.3), signals),
+    "esn-last": (lambda: nnzoo.EchoStateNetwork(n_hidden=6, pooling="last", topology="cycle"), signals),
+    "lsm": (lambda: nnzoo.LiquidStateMachine(n_hidden=30, pooling="last"), signals),
     "dcn-valid": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3, 4), padding="valid", kernel_size=2, pool="average"), pictures),
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
     "dcn-circular": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="circular", hidden_layer_sizes=(5,)), pictures),

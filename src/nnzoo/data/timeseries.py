@@ -45,7 +45,7 @@ def mackey_glass(
 
     Examples
     --------
-    >>> mackey_glass(3, start=1.0).round(12).tolist()
+    >>> mackey_glass(3, start=1.0, n_settling=0).round(12).tolist()
     [[1.0, 1.0, 1.0]]
     """
     lag = round(delay * EULER_STEPS)

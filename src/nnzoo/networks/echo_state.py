@@ -43,6 +43,7 @@ class EchoPool(nn.Module):
     """
 
     n_states = 1
+    caption = ("pool", "random, not trained")
 
     def __init__(
         self,
@@ -155,7 +156,7 @@ def spectral_radius(W: np.ndarray) -> float:
     """
     if len(W) >= ITERATED_FROM:
         try:
-            few = eigs(csr_matrix(W), k=6, ncv=80, v0=np.ones(len(W)), return_eigenvectors=False)
+            few = eigs(csr_matrix(W), k=6, ncv=80, maxiter=200, v0=np.ones(len(W)), return_eigenvectors=False)
             return float(np.abs(few).max())
         except ArpackNoConvergence:
             pass
@@ -200,7 +201,7 @@ class EchoStateNetwork(Reservoir, Network):
         Steps at the start of each sequence that are read and not learned from, where every step has a target. "auto":
         of a single series a tenth, 100 at most; else none.
     ridge : float or "gcv", default "gcv"
-        λ; "gcv" takes, of 29 values, the one with the least leave-one-out error.
+        λ; "gcv" takes, of 25 values, the one with the least leave-one-out error.
     class_weight : None, "balanced" or dict of label to weight
     categorical_features : list of int or None
         Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets a random vector.

@@ -47,6 +47,7 @@ class LiquidPool(nn.Module):
     The state is (r, v, ms left to rest, s), each (n, n_hidden).
     """
 
+    caption = ("pool", "random, not trained")
     rate: Tensor
 
     def __init__(
@@ -207,21 +208,21 @@ class LiquidStateMachine(Reservoir, Network):
         Units of the pool, on a grid of 3 x 3 times as many as it takes; a fifth of them inhibits.
     link_length : float, default 2.0
         λ, in distances of the grid: how far links reach.
-    link_scaling : float, default 0.2
+    link_scaling : float, default 0.1
         Mean size of the jump of the voltage that a spike causes, in units of the threshold.
     input_scaling : float, default 1.0
         Deviation of the sums of a unit over standardised inputs, in units of the threshold.
-    background : float, default 0.9
+    background : float, default 0.5
         I_0, the current that flows without input; from 1 on units fire by themselves.
     tau : float, default 30.0
         τ of the voltage, in ms.
     refractory : int, default 3
         t_ref, in ms.
-    filter_tau : float, default 30.0
+    filter_tau : float, default 100.0
         τ_f of the filter that makes states of spikes, in ms.
     hold : int, default 10
         How many ms each step of a sequence lasts.
-    pooling : "last", "mean" or "max", default "mean"
+    pooling : "last", "mean" or "max", default "last"
         How states become one vector a sequence; "mean" counts spikes.
     differences : bool, default False
         Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
@@ -229,7 +230,7 @@ class LiquidStateMachine(Reservoir, Network):
         Steps at the start of each sequence that are read and not learned from, where every step has a target. "auto":
         of a single series a tenth, 100 at most; else none.
     ridge : float or "gcv", default "gcv"
-        λ of the readout; "gcv" takes, of 29 values, the one with the least leave-one-out error.
+        λ of the readout; "gcv" takes, of 25 values, the one with the least leave-one-out error.
     class_weight : None, "balanced" or dict of label to weight
     categorical_features : list of int or None
         Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets a random vector.
@@ -286,14 +287,14 @@ class LiquidStateMachine(Reservoir, Network):
         output: str = "sequence",
         n_hidden: int = 135,
         link_length: float = 2.0,
-        link_scaling: float = 0.2,
+        link_scaling: float = 0.1,
         input_scaling: float = 1.0,
-        background: float = 0.9,
+        background: float = 0.5,
         tau: float = 30.0,
         refractory: int = 3,
-        filter_tau: float = 30.0,
+        filter_tau: float = 100.0,
         hold: int = 10,
-        pooling: str = "mean",
+        pooling: str = "last",
         differences: bool = False,
         washout: int | str = "auto",
         ridge: float | str = "gcv",
