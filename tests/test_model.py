@@ -25,8 +25,8 @@ from nnzoo import (
     DeepFeedForward,
     FeedForward,
     Model,
-    NeuralTuringMachine,
     ModelFileError,
+    NeuralTuringMachine,
     OwnBody,
     Perceptron,
     UsageError,
@@ -109,7 +109,8 @@ CASES = {
     "GRU": (lambda: GRU(n_hidden=4, reset_after=False, categorical_features=[1], **SHORT), sequences),
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
     "NeuralTuringMachine": (
-        lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT), sequences
+        lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT),
+        sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),
 }

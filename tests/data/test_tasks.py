@@ -1,5 +1,7 @@
 """Tasks for networks with a memory: what is shown, what is asked, and what the n-grams' best guesser knows."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -53,10 +55,7 @@ def test_a_recall_asks_for_the_item_behind_one_that_was_shown():
         first, last = np.flatnonzero(shown[:, 5])
         assert last == len(shown) - 1
         asked = shown[first + 1 : last, :4]
-        assert any(
-            np.array_equal(item, asked) and np.array_equal(behind, answer)
-            for item, behind in zip(items[:-1], items[1:], strict=True)
-        )
+        assert any(np.array_equal(item, asked) and np.array_equal(behind, answer) for item, behind in pairwise(items))
 
 
 def test_sorted_vectors_come_by_falling_priority():

@@ -14,7 +14,7 @@ work; the constant memory is the stable start of Collier & Beel 2018. The chart 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -218,15 +218,13 @@ class TuringCell(nn.Module):
         reach = self.widths[3] // 2
         labels = ("β", "g", *(f"s({j:+d})" for j in range(-reach, reach + 1)), "γ")
         how = ("softplus", "σ", *["softmax"] * self.widths[3], "1 + softplus")
-        lines = tuple(
-            (label, float(z), f, float(v)) for label, z, f, v in zip(labels, sums, how, values, strict=True)
-        )
+        lines = tuple((label, float(z), f, float(v)) for label, z, f, v in zip(labels, sums, how, values, strict=True))
         name = at.name(f"settings_{head}")
         return Step(
             "settings",
             f"Step {at.t}: how the head {head} moves",
             "β = softplus(w_β·h + b), g = σ(w_g·h + b), s = softmax(W_s h + b), γ = 1 + softplus(w_γ·h + b)",
-            f"β = softplus({written(sums[0])}) = {written(values[0])}, g = σ({written(sums[1])}) = {written(values[1])}",
+            f"β = softplus({written(sums[0])}) = {written(values[0])}",
             name,
             values,
             "Strength of the key, gate between content and the place before, shares of the shifts, sharpening.",
