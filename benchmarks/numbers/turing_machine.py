@@ -8,7 +8,7 @@ from figures import Figure
 from nnzoo.data.tasks import Task, copying
 
 N_BITS, TRAINED, LONGER = 4, (1, 8), (16, 24)
-N_TRAINED, N_TESTED = 8_000, 500
+N_TRAINED, N_TESTED = 16_000, 500
 STEPS: dict[str, Any] = {"output": "step", "batch_size": 16, "schedule": "cosine", "early_stopping": False}
 
 
@@ -19,10 +19,10 @@ def learned(seed: int) -> tuple[Any, Any]:
 
     task = copying(N_TRAINED, n_bits=N_BITS, lengths=TRAINED, random_state=seed)
     machine = NeuralTuringMachine(
-        n_hidden=16, n_slots=32, slot_size=8, learning_rate=1e-2, n_epochs=9, random_state=seed, **STEPS
+        n_hidden=20, n_slots=32, slot_size=8, learning_rate=1e-2, n_epochs=7, random_state=seed, **STEPS
     )
-    # 2,768 weights, and the LSTM has 4 (5 + 22 + 2) 22 + (22 + 1) 4 = 2,644
-    twin = LSTM(n_hidden=22, learning_rate=1e-2, n_epochs=9, clip_norm=10.0, random_state=seed, **STEPS)
+    # 4 (5 + 20 + 8 + 1) 20 + (2 (8 + 6) + 16) 21 + (28 + 1) 4 = 3,760 weights; 4 (5 + 25 + 2) 25 + (25 + 1) 4 = 3,304
+    twin = LSTM(n_hidden=25, learning_rate=1e-2, n_epochs=7, clip_norm=10.0, random_state=seed, **STEPS)
     return machine.fit(task.X, task.y), twin.fit(task.X, task.y)
 
 

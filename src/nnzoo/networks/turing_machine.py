@@ -224,8 +224,7 @@ class TuringCell(nn.Module):
             "settings",
             f"Step {at.t}: how the head {head} moves",
             "β = softplus(w_β·h + b), g = σ(w_g·h + b), s = softmax(W_s h + b), γ = 1 + softplus(w_γ·h + b)",
-            f"β = softplus({written(sums[0])}) = {written(values[0])}, "
-            f"g = σ({written(sums[1])}) = {written(values[1])}",
+            f"β = softplus({written(sums[0])}) = {written(values[0])}",
             name,
             values,
             "Strength of the key, gate between content and the place before, shares of the shifts, sharpening.",
