@@ -121,8 +121,9 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
 def _layers(body: nn.Module, shapes: dict[nn.Module, tuple[int, ...]], memory: str) -> list[DrawnLayer]:
     found: list[DrawnLayer] = []
     for module in body.children():
-        if getattr(module, "drawn", None):
-            letter, n_cells, title = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
+        drawn: Any = getattr(module, "drawn", None)
+        if drawn:
+            letter, n_cells, title = drawn
             found.append(DrawnLayer(letter, n_cells, f"{title} {len(found) + 1}", "", _count(module)))
         elif isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
