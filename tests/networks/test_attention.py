@@ -244,7 +244,7 @@ def pointed(n, seed, n_steps=8):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_step_that_matters_is_found(body, seed):
     X, y = pointed(400, seed)
-    net = AttentionNetwork(body=body, n_hidden=16, n_epochs=30, learning_rate=0.01, random_state=seed).fit(X, y)
+    net = AttentionNetwork(body=body, n_hidden=16, n_epochs=20, learning_rate=0.01, random_state=seed).fit(X, y)
     X, y = pointed(300, seed + 100)
     assert net.score(X, y) > max(y.mean(), 1 - y.mean()) + 0.2
 
@@ -299,17 +299,17 @@ def strings(n, seed, longest=3, n_symbols=5):
     return [draw.integers(1, n_symbols + 1, draw.integers(1, longest + 1)) for _ in range(n)]
 
 
-def generating(body, n_epochs, rate):
+def generating(body, n_layers, n_epochs, rate):
     return AttentionNetwork(
-        output="generated", body=body, categorical_features=[0], n_hidden=32, n_epochs=n_epochs, learning_rate=rate,
-        schedule="one_cycle", batch_size=32, random_state=0,
+        output="generated", body=body, n_layers=n_layers, categorical_features=[0], n_hidden=32, n_epochs=n_epochs,
+        learning_rate=rate, schedule="one_cycle", batch_size=32, random_state=0,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=BODIES)
 def reverser(request):
     questions = strings(800, 0)
-    settings = {"recurrent": (10, 0.01), "transformer": (20, 0.003)}[request.param]
+    settings = {"recurrent": (1, 10, 0.01), "transformer": (2, 20, 0.003)}[request.param]
     return generating(request.param, *settings).fit(questions, [q[::-1] for q in questions])
 
 

@@ -39,6 +39,7 @@ from nnzoo.networks.attending import (
     AdditiveAttention,
     ScaledAttention,
     Sight,
+    linear,
     look_back,
     remember,
     trace_matrix,
@@ -46,7 +47,7 @@ from nnzoo.networks.attending import (
 from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import Carried, Fused, RecurrentBody, State, draw_recurrent
-from nnzoo.networks.parts import Dropout, TableInput, initialize
+from nnzoo.networks.parts import Dropout, TableInput
 from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
 from nnzoo.networks.transformer import POSITIONS, Transformer
 from nnzoo.ragged import Ragged
@@ -255,9 +256,14 @@ class Decoder(nn.Module):
         self, n_in: int, n_told: int, n_hidden: int, attention: type[AdditiveAttention] | type[ScaledAttention]
     ) -> None:
         super().__init__()
+<<<<<<< HEAD
         self.drawn = ("R", "decoder", "a step after the other")
         self.n_out = n_hidden
         self.begin = initialize(nn.Linear(n_told, n_hidden), "glorot")
+=======
+        self.drawn = ("R", n_hidden, "decoder")
+        self.begin = linear(n_told, n_hidden)
+>>>>>>> 9d21fc6b9b19cc46a27103b5fec711c37ccbd935
         self.attention = attention(n_hidden, n_told, n_hidden)
         n_seen = self.attention.n_out
         self.cell = nn.GRUCell(n_in + n_seen, n_hidden)
@@ -318,7 +324,7 @@ class TransformerBody(AttendingBody):
         super().__init__(output, border)
         self.table = table
         self.transformer = transformer
-        self.n_out = transformer.enter.out_features
+        self.n_out = int(transformer.enter.out_features)
         self.dropout = Dropout(dropout)
 
     def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
@@ -415,7 +421,8 @@ class AttentionNetwork(Remembering, Network):
         asks at a time ("sequence" and "generated"), else "scaled", whose memory does not grow with the square.
     n_hidden : int, default 128
         Units of a recurrent layer, in each direction; width of a transformer's steps.
-    n_layers : int, default 2
+    n_layers : int, default 1
+        Recurrent layers, or layers of a transformer, which wants 2 and more.
     n_heads : int, default 4
         Of the transformer; they share its width.
     positions : "sinusoidal", "learned", "rotary" or "none", default "rotary"
@@ -515,7 +522,7 @@ class AttentionNetwork(Remembering, Network):
         body: str = "recurrent",
         attention: str = "auto",
         n_hidden: int = 128,
-        n_layers: int = 2,
+        n_layers: int = 1,
         n_heads: int = 4,
         positions: str = "rotary",
         n_beams: int = 1,
