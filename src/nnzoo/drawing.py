@@ -129,16 +129,9 @@ def _add_layers(
 ) -> list[DrawnLayer]:
     """Return the layers found so far and those of a body; a normalisation belongs to the layer before it."""
     for module in body.children():
-<<<<<<< HEAD
         if getattr(module, "drawn", None):
             letter, title, note = module.drawn  # pyright: ignore[reportGeneralTypeIssues]
             found.append(DrawnLayer(letter, int(module.n_out), title, note, _count(module)))  # pyright: ignore[reportArgumentType]
-=======
-        drawn: Any = getattr(module, "drawn", None)
-        if drawn:
-            letter, n_cells, title = drawn
-            found.append(DrawnLayer(letter, n_cells, f"{title} {len(found) + 1}", "", _count(module)))
->>>>>>> 9d21fc6b9b19cc46a27103b5fec711c37ccbd935
         elif isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
         elif isinstance(module, CONVOLUTIONS):

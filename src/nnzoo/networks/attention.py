@@ -256,14 +256,9 @@ class Decoder(nn.Module):
         self, n_in: int, n_told: int, n_hidden: int, attention: type[AdditiveAttention] | type[ScaledAttention]
     ) -> None:
         super().__init__()
-<<<<<<< HEAD
         self.drawn = ("R", "decoder", "a step after the other")
         self.n_out = n_hidden
-        self.begin = initialize(nn.Linear(n_told, n_hidden), "glorot")
-=======
-        self.drawn = ("R", n_hidden, "decoder")
         self.begin = linear(n_told, n_hidden)
->>>>>>> 9d21fc6b9b19cc46a27103b5fec711c37ccbd935
         self.attention = attention(n_hidden, n_told, n_hidden)
         n_seen = self.attention.n_out
         self.cell = nn.GRUCell(n_in + n_seen, n_hidden)

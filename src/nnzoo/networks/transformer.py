@@ -95,16 +95,10 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         self.rotary = rotary
-<<<<<<< HEAD
         self.drawn = ("Y", "attention", "of all steps to all steps")
         self.n_out = width
-        self.qkv = initialize(nn.Linear(width, 3 * width), "glorot")
-        self.out = initialize(nn.Linear(width, width), "glorot")
-=======
-        self.drawn = ("Y", width, "attention")
         self.qkv = linear(width, 3 * width)
         self.out = linear(width, width)
->>>>>>> 9d21fc6b9b19cc46a27103b5fec711c37ccbd935
 
     def project(self, x: Tensor, past: State | None, first: int) -> tuple[Tensor, Tensor, Tensor, State]:
         """Return queries, keys and values (n, n_heads, n_steps, d), and keys and values (n, n_steps, width) to keep."""
