@@ -16,7 +16,17 @@ from nnzoo.estimator import Network
 TESTS = Path(__file__).parent
 NETWORKS = Path(nnzoo.__file__).parent / "networks"
 CLASSES = [pytest.param(row.load_class(), id=row.class_name) for row in CATALOG]
-HELPERS = {"__init__", "parts", "kernels", "backpropagation", "own_body", "gates", "memory", "remembering", "reservoirs"}
+HELPERS = {
+    "__init__",
+    "parts",
+    "kernels",
+    "backpropagation",
+    "own_body",
+    "gates",
+    "memory",
+    "remembering",
+    "reservoirs",
+}
 
 
 @pytest.mark.parametrize("row", CATALOG, ids=lambda row: row.abbreviation)

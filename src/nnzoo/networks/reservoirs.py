@@ -240,9 +240,7 @@ class Reservoir(Remembering):
                 f"{type(self).__name__}: washout={washout} leaves out all {length:.0f} steps to learn from.",
                 "Pass a smaller washout.",
             )
-        return SequenceReadout(
-            network, self.target_.head, ridge=self.ridge, washout=int(washout), mean_length=length
-        )
+        return SequenceReadout(network, self.target_.head, ridge=self.ridge, washout=int(washout), mean_length=length)
 
     def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
         """Return one pass."""
