@@ -20,6 +20,7 @@ HELPERS = {
     "__init__",
     "parts",
     "kernels",
+    "margins",
     "backpropagation",
     "own_body",
     "gates",

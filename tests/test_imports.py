@@ -42,7 +42,7 @@ APART = ("training", "evaluation", "prediction")
 """Steps that do not import one another."""
 SHARED_BY_NETWORKS = {
     f"nnzoo.networks.{name}"
-    for name in ("parts", "kernels", "backpropagation", "gates", "memory", "remembering", "reservoirs")
+    for name in ("parts", "kernels", "margins", "backpropagation", "gates", "memory", "remembering", "reservoirs")
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

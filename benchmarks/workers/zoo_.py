@@ -358,7 +358,7 @@ FRAMES = {
         fashion_flat,
         "scikit-learn ridge on 1,000 random tanh units",
         random_ridge(1000),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
     ),
     "ELM, a small set": Frame(
@@ -366,7 +366,7 @@ FRAMES = {
         digits,
         "scikit-learn ridge on 500 random tanh units",
         random_ridge(500),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
     ),
     "LSM": Frame(

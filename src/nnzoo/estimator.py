@@ -425,7 +425,7 @@ class Network(BaseEstimator):
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
         network.load_state_dict(weights, assign=True)
         network.scaling = self.inputs_.make_scaling().to(network.head.weight.dtype)
-        self.network_ = network.to(choose_device(self.get_params().get("device", "cpu")))
+        self.network_ = network.to(self._choose_device())
         self.n_features_in_ = self.inputs_.n_features
         if sizes["feature_names"] is not None:
             self.feature_names_in_ = np.array(sizes["feature_names"], dtype=object)
@@ -553,7 +553,7 @@ class Network(BaseEstimator):
         else:
             standard = learn_channels(train.X, train.weight, pixels=pixels)
         self.inputs_ = Inputs(train.kind, self._row_shape(train.X), pixels, codes, standard)
-        device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
+        device, n_rows = self._choose_device(), train.X.shape[0]
         n_values = self._count_values(train.X)
         precision = own.get("precision", "float64")
         arithmetic = choose_arithmetic(
@@ -589,7 +589,7 @@ class Network(BaseEstimator):
                 "Give more rows, or pass normalization=None.",
             )
         self._size(train, target)
-        device, n_rows = choose_device(self.get_params().get("device", "cpu")), train.X.shape[0]
+        device, n_rows = self._choose_device(), train.X.shape[0]
         n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())
         check_memory(
             f"{type(self).__name__} with {n_weights:,} weights and {n_rows:,} rows",
@@ -599,6 +599,13 @@ class Network(BaseEstimator):
         )
         with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), device):
             self.network_ = self._bare_network(self.inputs_, self._sizes()).to(device)
+
+    def _choose_device(self) -> torch.device:
+        """Return the device that is asked for; "auto" is no mps where all is computed in float64, which mps lacks."""
+        own = self.get_params(deep=False)
+        device = choose_device(own.get("device", "cpu"))
+        in_float64 = own.get("precision", "float64") == "float64"
+        return torch.device("cpu") if in_float64 and device.type == "mps" and own["device"] == "auto" else device
 
     @property
     def _device(self) -> torch.device:

@@ -17,10 +17,17 @@ SMALL = {
     "perceptron": {},
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
+    "radial-basis-network": {"n_centers": 4},
+    "extreme-learning-machine": {"n_hidden": 5, "activation": "tanh"},
+    "support-vector-machine": {},
+    "echo-state-network": {"n_hidden": 3, "leak_rate": 0.5},
+    "liquid-state-machine": {"n_hidden": 20, "input_scaling": 2.0},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
 }
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
+RESERVOIRS = ("echo-state-network", "liquid-state-machine")
+"""Their pools are computed by arrays and never learn; their readout has a gradient."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +36,7 @@ def small(samples):
 
     def small(row):
         data = samples.data(row)
-        model = nnzoo.build(row.id, data, {"n_epochs": 1, **SMALL.get(row.id, RECURRENT)})
+        model = nnzoo.build(row.id, data, {**samples.short(row, 1), **SMALL.get(row.id, RECURRENT)})
         nnzoo.train(model, data, verbose=0)
         X, y = encode_rows(model.recipe, data.train, "rows")
         X = X[np.arange(N_ROWS)]
@@ -44,7 +51,8 @@ def test_the_gradient_is_that_of_differences(row, small):
     network, X, y = small(row)
     body = network.network_.double().eval()
     batch = Batch(network._to_inputs(X), torch.as_tensor(network.target_.code(y)), None)
-    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in body.named_parameters()], strict=True)
+    learned = [(n, p) for n, p in body.named_parameters() if row.id not in RESERVOIRS or p.requires_grad]
+    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in learned], strict=True)
 
     def loss(*parameters):
         scores = functional_call(body, dict(zip(names, parameters, strict=True)), (batch.inputs,))
@@ -64,6 +72,27 @@ def perceptron(x, w):
 def feed_forward(x, w):
     h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
     return w["head.weight"] @ h + w["head.bias"]
+
+
+def extreme_learning(x, w):
+    h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def radial_basis(x, w):
+    h = [np.exp(-beta * ((x - c) ** 2).sum()) for c, beta in zip(w["body.centers"], w["body.beta"], strict=True)]
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def support_vector(x, w):
+    """Kernels, a decision for each pair of the three classes, a vote each, and a share of a vote by their sums."""
+    k = [np.exp(-((x - v) ** 2).sum() / len(x)) for v in w["body.features.vectors"]]
+    first, second, third = w["body.pairs.weight"] @ k + w["body.pairs.bias"]
+    scores = []
+    for decisions in ((first, second), (-first, third), (-second, -third)):
+        total = sum(decisions)
+        scores.append(sum(each >= 0 for each in decisions) + total / (3 * (abs(total) + 1)))
+    return w["head.weight"] @ scores + w["head.bias"]
 
 
 def deep_feed_forward(x, w):
@@ -134,9 +163,38 @@ def recurrent(step, n_states):
     return forward
 
 
+def echo_state(x, w):
+    name = "body.forward_layers.0."
+    h, states = np.zeros(3), []
+    for u in x:
+        sums = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"] + w[name + "links.weight"] @ h
+        h = 0.5 * h + 0.5 * np.tanh(sums)
+        states.append(np.concatenate([h, u]))
+    return w["head.weight"] @ np.mean(states, axis=0) + w["head.bias"]
+
+
+def liquid_state(x, w):
+    """Hold each value for 10 ms; τ is 30 ms, rest 3 ms, and spikes fade in 200 ms."""
+    name = "body.forward_layers.0."
+    r, v, s, rest = np.zeros(20), np.zeros(20), np.zeros(20), np.zeros(20)
+    keep = np.exp(-1 / 30)
+    for u in x:
+        current = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"]
+        for _ in range(10):
+            v = np.where(rest > 0, 0.0, keep * v + (1 - keep) * current + w[name + "links.weight"] @ s)
+            s = (v >= 1).astype(float)
+            v, rest, r = v * (1 - s), np.where(s > 0, 3, rest - 1), np.exp(-1 / 200) * r + s
+    return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
+
+
 FORWARD = {
+    "echo-state-network": echo_state,
+    "liquid-state-machine": liquid_state,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
+    "radial-basis-network": radial_basis,
+    "extreme-learning-machine": extreme_learning,
+    "support-vector-machine": support_vector,
     "deep-feed-forward": deep_feed_forward,
     "deep-convolutional-network": convolutional,
     "recurrent-neural-network": recurrent(simple_step, 1),

@@ -144,15 +144,15 @@ class LiquidPool(nn.Module):
             unit,
         )
         pairs = []
-        for ms in range(self.hold):
-            _, state = self._run(x[None, None], state, 1)
+        for _ in range(self.hold):
+            state = self._run(x[None, None], state, 1)[1]
             pairs.append((plain(state[1][0]), plain(state[3][0])))
         spikes = np.stack([s for _, s in pairs])
         yield Step(
             "spikes",
             f"Step {names[2]}: spikes, ms by ms",
             "v ← e^(-1/τ) v + (1 - e^(-1/τ)) I + W s, where a unit does not rest; s = 1 where v ≥ 1, then v ← 0",
-            f"{int(spikes.sum()):,} spikes of {self.n_hidden:,} units in {self.hold} ms: a line is a ms, a column a unit",
+            f"{int(spikes.sum()):,} spikes of {self.n_hidden:,} units in {self.hold} ms: a line a ms, a column a unit",
             "s",
             spikes,
             "Spikes reach those that hear them one ms later, and raise or lower their voltage.",
@@ -265,7 +265,8 @@ class LiquidStateMachine(Reservoir, Network):
     >>> from nnzoo import LiquidStateMachine
     >>> from nnzoo.data.timeseries import spike_templates
     >>> X, y = spike_templates(150, duration=200, rate=50.0)
-    >>> LiquidStateMachine(hold=1, input_scaling=3.0, random_state=0).fit(X[:100], y[:100]).score(X[100:], y[100:]) > 0.9
+    >>> net = LiquidStateMachine(hold=1, input_scaling=3.0, random_state=0).fit(X[:100], y[:100])
+    >>> net.score(X[100:], y[100:]) > 0.9
     True
     """
 
