@@ -1,4 +1,4 @@
-"""Echo State Network (ESN): a recurrent pool that is drawn and never trained, and a least-squares readout of its echoes.
+"""Echo State Network (ESN): a recurrent pool that is drawn and never trained, and a least-squares readout of echoes.
 
     x(n+1) = (1 - a) x(n) + a tanh(W_in u(n+1) + W x(n) + b)        W_in, W, b random and fixed
     y(n)   = W_out [x(n), u(n)] + c,   W_out = Y Xᵀ (X Xᵀ + λI)⁻¹
@@ -15,7 +15,7 @@ we differ: c bears no penalty, inputs are standardised, and so are the targets o
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -226,8 +226,8 @@ class EchoStateNetwork(Reservoir, Network):
 
     References
     ----------
-    Jaeger, "The echo state approach to analysing and training recurrent neural networks", GMD report 148, 2001. Jaeger &
-    Haas, "Harnessing nonlinearity", Science 304, 2004. Jaeger, Lukoševičius, Popovici & Siewert, "Optimization and
+    Jaeger, "The echo state approach to analysing and training recurrent neural networks", GMD report 148, 2001. Jaeger
+    & Haas, "Harnessing nonlinearity", Science 304, 2004. Jaeger, Lukoševičius, Popovici & Siewert, "Optimization and
     applications of echo state networks with leaky-integrator neurons", Neural Networks 20, 2007.
 
     Examples
