@@ -29,6 +29,8 @@ SMALL = {
         "reconstruction": False,
         "precision": "float64",
     },
+    "echo-state-network": {"n_hidden": 3, "leak_rate": 0.5},
+    "liquid-state-machine": {"n_hidden": 20, "input_scaling": 2.0},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
@@ -36,6 +38,8 @@ SMALL = {
 SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
+RESERVOIRS = ("echo-state-network", "liquid-state-machine")
+"""Their pools are computed by arrays and never learn; their readout has a gradient."""
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +63,11 @@ def test_the_gradient_is_that_of_differences(row, small):
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
-    wrapped = [f"network.{name}" for name, _ in body.named_parameters()]
     target = torch.as_tensor(network.target_.code(y)) if row.tasks else None
     batch = Batch(network._to_inputs(X), target, None)
-    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in body.named_parameters()], strict=True)
+    learned = [(n, p) for n, p in body.named_parameters() if row.id not in RESERVOIRS or p.requires_grad]
+    wrapped = [f"network.{name}" for name, _ in learned]
+    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in learned], strict=True)
 
     def loss(*parameters):
         if not row.tasks:
@@ -285,6 +290,35 @@ def turing_machine(x, w, n_slots=4, size=2):
 
 FORWARD = {
     "auto-encoder": autoencoder,
+
+
+def echo_state(x, w):
+    name = "body.forward_layers.0."
+    h, states = np.zeros(3), []
+    for u in x:
+        sums = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"] + w[name + "links.weight"] @ h
+        h = 0.5 * h + 0.5 * np.tanh(sums)
+        states.append(np.concatenate([h, u]))
+    return w["head.weight"] @ np.mean(states, axis=0) + w["head.bias"]
+
+
+def liquid_state(x, w):
+    """Hold each value for 10 ms; τ is 30 ms, rest 3 ms, and spikes fade in 200 ms."""
+    name = "body.forward_layers.0."
+    r, v, s, rest = np.zeros(20), np.zeros(20), np.zeros(20), np.zeros(20)
+    keep = np.exp(-1 / 30)
+    for u in x:
+        current = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"]
+        for _ in range(10):
+            v = np.where(rest > 0, 0.0, keep * v + (1 - keep) * current + w[name + "links.weight"] @ s)
+            s = (v >= 1).astype(float)
+            v, rest, r = v * (1 - s), np.where(s > 0, 3, rest - 1), np.exp(-1 / 200) * r + s
+    return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
+
+
+FORWARD = {
+    "echo-state-network": echo_state,
+    "liquid-state-machine": liquid_state,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,

@@ -1,4 +1,4 @@
-"""Echo State Network (ESN): a recurrent pool that is drawn, never trained, and a least-squares readout of its echoes.
+"""Echo State Network (ESN): a recurrent pool that is drawn and never trained, and a least-squares readout of echoes.
 
     x(n+1) = (1 - a) x(n) + a tanh(W_in u(n+1) + W x(n) + b)        W_in, W, b random and fixed
     y(n)   = W_out [x(n), u(n)] + c,   W_out = Y Xᵀ (X Xᵀ + λI)⁻¹

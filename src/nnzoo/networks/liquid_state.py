@@ -145,7 +145,7 @@ class LiquidPool(nn.Module):
         )
         pairs = []
         for _ in range(self.hold):
-            _, state = self._run(x[None, None], state, 1)
+            state = self._run(x[None, None], state, 1)[1]
             pairs.append((plain(state[1][0]), plain(state[3][0])))
         spikes = np.stack([s for _, s in pairs])
         yield Step(
