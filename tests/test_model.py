@@ -23,6 +23,7 @@ from nnzoo import (
     RNN,
     DeepConvolutionalNetwork,
     DeepFeedForward,
+    DifferentiableNeuralComputer,
     FeedForward,
     Model,
     ModelFileError,
@@ -110,6 +111,10 @@ CASES = {
     "GRU forecast": (lambda: GRU(task="regression", output="next", n_hidden=4, **SHORT), lambda: (wine()[0], None)),
     "NeuralTuringMachine": (
         lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT),
+        sequences,
+    ),
+    "DifferentiableNeuralComputer": (
+        lambda: DifferentiableNeuralComputer(n_hidden=4, n_slots=5, slot_size=3, **SHORT),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

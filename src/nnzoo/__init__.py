@@ -16,6 +16,7 @@ _WHERE = {
     "nnzoo.drawing": ("draw",),
     "nnzoo.explanation.passes": ("explain",),
     "nnzoo.explanation.traces": ("Trace",),
+    "nnzoo.networks.differentiable_computer": ("DifferentiableNeuralComputer",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),

@@ -157,7 +157,7 @@ def head_gate(
     given: dict[str, Tensor],
     bias: Tensor,
 ) -> Step:
-    """Return a gate whose sums come from any number of vectors, one matrix a vector, worked out for its largest unit."""
+    """Return a gate whose sums come from several vectors, one matrix a vector, worked out for its largest unit."""
     unit = largest(plain(values))[0]
     own = Moment(at.t, at.x_name, at.h_name, at.x, at.h, unit)
     terms: list[Term] = []
@@ -229,7 +229,7 @@ class SlotLayer(nn.Module):
             "unrolled",
             "Recurrence unrolled",
             f"{names[1]}(t), r(t) = cell({names[0]}(t), h(t-1), r(t-1), M(t-1)), t = 1 ... {n_steps}",
-            f"{n_steps:,} steps, {self.n_hidden:,} units and {self.n_out - self.n_hidden:,} numbers read: a line is a step",
+            f"{n_steps:,} steps; a line is a step: {self.n_hidden:,} units, then what was read",
             names[1],
             h,
             "The same cell with the same weights reads one step after the other; the slots are its memory.",
