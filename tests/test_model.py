@@ -27,6 +27,7 @@ from nnzoo import (
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
+    DifferentiableNeuralComputer,
     EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
@@ -182,6 +183,10 @@ CASES = {
     ),
     "LiquidStateMachine": (
         lambda: LiquidStateMachine(n_hidden=30, pooling="max", input_scaling=3.0, random_state=0),
+        sequences,
+    ),
+    "DifferentiableNeuralComputer": (
+        lambda: DifferentiableNeuralComputer(n_hidden=4, n_slots=5, slot_size=3, **SHORT),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

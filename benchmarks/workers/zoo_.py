@@ -447,6 +447,13 @@ FRAMES = {
         no_release,
         ours("CapsuleNetwork", schedule="one_cycle"),
     ),
+    "DNC": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.LSTM 64, 100 epochs",
+        in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
+        ours("DifferentiableNeuralComputer", batch_size=8, **CYCLE),
+    ),
 }
 """A row a network and set; later networks add theirs."""
 

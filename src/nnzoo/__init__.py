@@ -18,6 +18,7 @@ _WHERE = {
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.autoencoder": ("Autoencoder",),
     "nnzoo.networks.attention": ("AttentionNetwork",),
+    "nnzoo.networks.differentiable_computer": ("DifferentiableNeuralComputer",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.capsule": ("CapsuleNetwork",),

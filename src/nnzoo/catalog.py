@@ -206,6 +206,18 @@ CATALOG = (
         caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
     ),
     Row(
+        "DNC", "Differentiable Neural Computer", "DifferentiableNeuralComputer",
+        "nnzoo.networks.differentiable_computer", 2016, "Graves et al. 2016",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "w = g_w (g_a a + (1 - g_a) C(M, k, β)), with a the free slots, the least used first",
+            "M ← M ⊙ (1 - w eᵀ) + w vᵀ", "L_ij ← (1 - w_i - w_j) L_ij + w_i p_j, L_ii = 0",
+            "r = π₁ Lᵀ r + π₂ C(M, k, β) + π₃ L r: backward, by content, forward",
+        ), THROUGH_TIME,
+        "the study of memory, small tasks on graphs and lists; not for large data",
+        caveat="it is slow, and made to study memory; an LSTM usually does as well",
+    ),
+    Row(
         "CN", "Capsule Network", "CapsuleNetwork", "nnzoo.networks.capsule", 2017, "Sabour, Frosst & Hinton 2017",
         ("image",), ("classification",), False,
         (

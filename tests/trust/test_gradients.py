@@ -34,6 +34,7 @@ SMALL = {
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
+    "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -288,8 +289,32 @@ def turing_machine(x, w, n_slots=4, size=2):
     return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
 
 
-FORWARD = {
-    "auto-encoder": autoencoder,
+def computer(x, w, n_slots=4, size=2):
+    """Write to free slots or by content with one head; read backward, by content or forward with another."""
+    name = "body.forward_layers.0.cell."
+    own = {key.removeprefix(f"{name}controller."): value for key, value in w.items() if key.startswith(name)}
+    h, r, c, memory, links = np.zeros(3), np.zeros(size), np.zeros(3), np.zeros((n_slots, size)), np.zeros((4, 4))
+    usage, reads, writes, last = np.zeros((4, n_slots))
+    for values in x:
+        h, c = controlled(values, h, r, c, own)
+        ends = np.cumsum([size, 1, size, 1, size, size, 1, 1, 1])
+        orders = np.split(w[name + "weight_heads"] @ h + w[name + "bias_heads"], ends)
+        key, strength, write_key, write_strength, erase, add, free, by_allocation, gate, modes = orders
+        usage = (usage + writes - usage * writes) * (1 - sigmoid(free) * reads)
+        alloc, product = np.zeros(n_slots), 1.0
+        for slot in np.argsort(usage, kind="stable"):
+            alloc[slot], product = (1 - usage[slot]) * product, product * usage[slot]
+        found = shares((1 + softplus(write_strength)) * [cosine(write_key, slot) for slot in memory])
+        writes = sigmoid(gate) * (sigmoid(by_allocation) * alloc + (1 - sigmoid(by_allocation)) * found)
+        memory = memory * (1 - np.outer(writes, sigmoid(erase))) + np.outer(writes, add)
+        for i, j in np.ndindex(links.shape):
+            links[i, j] = 0 if i == j else (1 - writes[i] - writes[j]) * links[i, j] + writes[i] * last[j]
+        last = (1 - writes.sum()) * last + writes
+        found = shares((1 + softplus(strength)) * [cosine(key, slot) for slot in memory])
+        backward, content, forward = shares(modes)
+        reads = backward * (links.T @ reads) + content * found + forward * (links @ reads)
+        r = reads @ memory
+    return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
 
 
 def echo_state(x, w):
@@ -317,6 +342,7 @@ def liquid_state(x, w):
 
 
 FORWARD = {
+    "auto-encoder": autoencoder,
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
     "perceptron": perceptron,
@@ -333,6 +359,7 @@ FORWARD = {
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
     "neural-turing-machine": turing_machine,
+    "differentiable-neural-computer": computer,
 }
 
 

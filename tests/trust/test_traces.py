@@ -182,6 +182,26 @@ def filtered_spikes(step):
     return step.result, keep ** len(spikes) * before + fading @ spikes
 
 
+def usage(step):
+    before, w, free, *reads = step.operands.values()
+    kept = np.prod([1 - f * read for f, read in zip(free, reads, strict=True)], axis=0)
+    return step.result, (before + w - before * w) * kept
+
+
+def allocation(step):
+    (u,) = step.operands.values()
+    order = np.argsort(u, kind="stable")
+    again = np.zeros_like(u)
+    again[order] = (1 - u[order]) * np.concatenate([[1], np.cumprod(u[order])[:-1]])
+    return step.result, again
+
+
+def links(step):
+    before, last, w = step.operands.values()
+    again = (1 - w[:, None] - w) * before + np.outer(w, last)
+    return step.result, again * (1 - np.eye(len(w)))
+
+
 def last_of_steps(step):
     (h,) = step.operands.values()
     half = h.shape[1] // 2
@@ -325,8 +345,16 @@ AGAIN = {
     "sharpening": of_operands(lambda w, power: w**power / (w**power).sum()),
     "reading": reading,
     "writing": writing,
+    "usage": usage,
+    "allocation": allocation,
+    "links": links,
+    "precedence": of_operands(lambda last, w: (1 - w.sum()) * last + w),
+    "writing weights": of_operands(lambda g_w, g_a, free, found: g_w * (g_a * free + (1 - g_a) * found)),
+    "reading weights": of_operands(lambda ways, L, was, found: ways[0] * was @ L + ways[1] * found + ways[2] * L @ was),
 }
-SHOWN_ONLY = {"recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "influence", "prediction"}
+SHOWN_ONLY = {
+    *("recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "orders", "influence", "prediction"),
+}
 """Steps that are checked by tests of their own below."""
 
 
@@ -512,6 +540,9 @@ VARIANTS = {
     "an-learned": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="learned", n_hidden=8), signals),
     "ntm-feed-forward": (
         lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=6, slot_size=3, controller="feedforward", n_memory_heads=2, shift_range=2), signals
+    ),
+    "dnc-two-heads": (
+        lambda: nnzoo.DifferentiableNeuralComputer(n_hidden=4, n_slots=6, slot_size=3, n_memory_heads=2), signals
     ),
     "ntm-large": (lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=300, memory_init="learned"), signals),
     "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),

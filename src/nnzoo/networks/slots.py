@@ -229,7 +229,7 @@ class SlotLayer(nn.Module):
             "unrolled",
             "Recurrence unrolled",
             f"{names[1]}(t), r(t) = cell({names[0]}(t), h(t-1), r(t-1), M(t-1)), t = 1 ... {n_steps}",
-            f"{n_steps:,} steps, {self.n_hidden:,} units, {self.n_out - self.n_hidden:,} numbers read: a line a step",
+            f"{n_steps:,} steps; a line is a step: {self.n_hidden:,} units, then what was read",
             names[1],
             h,
             "The same cell with the same weights reads one step after the other; the slots are its memory.",

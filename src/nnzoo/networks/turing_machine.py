@@ -143,7 +143,7 @@ class TuringCell(nn.Module):
         return heads, torch.sigmoid(erase), torch.tanh(add)
 
     def stages(self, heads: Sequence[Tensor], before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights (n, n_heads, n_slots) of every head by content, behind the gate, shifted, sharpened."""
+        """Return the weights (n, n_heads, n_slots) by content, behind the gate, shifted and sharpened."""
         key, strength, gate, shift, power = heads
         by_content = content_weights(key, strength, memory)
         gated = torch.lerp(before, by_content, gate)
