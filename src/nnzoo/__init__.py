@@ -31,6 +31,7 @@ _WHERE = {
     "nnzoo.networks.radial_basis": ("RadialBasisNetwork",),
     "nnzoo.networks.recurrent": ("RNN",),
     "nnzoo.networks.support_vector": ("SupportVectorMachine",),
+    "nnzoo.networks.variational_autoencoder": ("VariationalAutoencoder",),
     "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

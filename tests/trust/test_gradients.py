@@ -22,7 +22,8 @@ SMALL = {
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
 }
-SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+for name in ("auto-encoder", "variational-auto-encoder"):
+    SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 
@@ -173,6 +174,12 @@ def autoencoder(x, w):
     return x
 
 
+def variational(x, w):
+    """Return the first half of what the last layer says: the means."""
+    h = np.tanh(w["body.encoder.0.0.weight"] @ x + w["body.encoder.0.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
 def attention(x, w):
     """Read both ways, ask with the last outputs, add up the steps by their shares, squash answer and question."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
@@ -185,6 +192,7 @@ def attention(x, w):
 
 FORWARD = {
     "auto-encoder": autoencoder,
+    "variational-auto-encoder": variational,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "deep-feed-forward": deep_feed_forward,
