@@ -40,6 +40,7 @@ from nnzoo import (
     RadialBasisNetwork,
     SupportVectorMachine,
     UsageError,
+    VariationalAutoencoder,
     load_model,
 )
 from nnzoo.catalog import CATALOG
@@ -167,6 +168,11 @@ CASES = {
     "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
     "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
+    "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
+    "VariationalAutoencoder images": (
+        lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
     "AttentionNetwork transformer": (
         lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),

@@ -34,6 +34,7 @@ _WHERE = {
     "nnzoo.networks.recurrent": ("RNN",),
     "nnzoo.networks.support_vector": ("SupportVectorMachine",),
     "nnzoo.networks.turing_machine": ("NeuralTuringMachine",),
+    "nnzoo.networks.variational_autoencoder": ("VariationalAutoencoder",),
     "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

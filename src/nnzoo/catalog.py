@@ -140,6 +140,18 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "VAE", "Variational Auto Encoder", "VariationalAutoencoder", "nnzoo.networks.variational_autoencoder", 2013,
+        "Kingma & Welling 2013; Rezende, Mohamed & Wierstra 2014",
+        ("table", "image"), (), False,
+        (
+            "q(z|x) = N(μ(x), σ(x)²)", "z = μ + σ ⊙ ε, ε ~ N(0, I)",
+            "max E[log p(x|z)] - KL(q(z|x) ‖ N(0, I))",
+        ),
+        "gradient descent on a bound of the likelihood, through codes that are drawn",
+        "density, embedding and missing values in one; not for sharp images",
+        few_rows=1_000,
+    ),
+    Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
         "LeCun et al. 1998; Fukushima 1980",
         ("image",), ("classification", "regression"), False,

@@ -36,7 +36,8 @@ SMALL = {
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
-SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+for name in ("auto-encoder", "variational-auto-encoder"):
+    SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 RESERVOIRS = ("echo-state-network", "liquid-state-machine")
@@ -238,6 +239,12 @@ def autoencoder(x, w):
     return x
 
 
+def variational(x, w):
+    """Return the first half of what the last layer says: the means."""
+    h = np.tanh(w["body.encoder.0.0.weight"] @ x + w["body.encoder.0.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
 def attention(x, w):
     """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
@@ -345,6 +352,7 @@ FORWARD = {
     "auto-encoder": autoencoder,
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
+    "variational-auto-encoder": variational,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,

@@ -289,6 +289,7 @@ def bent(f):
 
 AGAIN = {
     "squared error": squared_error,
+    "code distribution": one(lambda sums: np.split(sums, 2)[0]),
     "squared distances": squared_distances,
     "gaussian": of_distances(lambda s: np.exp(-s)),
     "multiquadric": of_distances(lambda s: np.sqrt(1 + s)),
