@@ -61,13 +61,16 @@ N_CHECKS = {
     ("DeepFeedForward", "classification"): 73,
     ("DeepFeedForward", "regression"): 66,
     ("Autoencoder", "no target"): 50,
+    ("KohonenNetwork", "no target"): 50,
+    ("HopfieldNetwork", "no target"): 50,
     ("DeepResidualNetwork", "classification"): 72,
     ("DeepResidualNetwork", "regression"): 65,
 }
 """How many checks run and pass at the least; scikit-learn adds checks from release to release."""
 
-WITHOUT_DRAWS = ("SupportVectorMachine",)
-"""Networks in which nothing is drawn at defaults: the dual has one solution."""
+WITHOUT_DRAWS = ("SupportVectorMachine", "KohonenNetwork", "HopfieldNetwork")
+"""Networks in which nothing is drawn at defaults: the dual has one solution, a map begins on a plane, a memory keeps the
+rows."""
 
 WEIGHT_EQUIVALENT = ("FeedForward", "DeepFeedForward")
 

@@ -19,6 +19,8 @@ from torch import nn
 import nnzoo
 from nnzoo import (
     GRU,
+    HopfieldNetwork,
+    KohonenNetwork,
     LSTM,
     RNN,
     AttentionNetwork,
@@ -157,6 +159,16 @@ CASES = {
     "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
     "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
+    "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
+    "HopfieldNetwork modern": (
+        lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0), lambda: images(np.uint8)
+    ),
+    "HopfieldNetwork dense": (lambda: HopfieldNetwork(memory="dense", max_sweeps=3, random_state=0), wine),
+    "KohonenNetwork": (lambda: KohonenNetwork(n_rows=3, n_columns=4, grid="hexagonal", **SHORT), wine),
+    "KohonenNetwork online": (
+        lambda: KohonenNetwork(n_rows=3, n_columns=3, method="online", codes="distances", kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
     "AttentionNetwork transformer": (
         lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),
