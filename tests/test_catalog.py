@@ -25,10 +25,13 @@ HELPERS = {
     "gated_cell",
     "gates",
     "kernels",
+    "margins",
     "memory",
     "own_body",
     "parts",
     "remembering",
+    "reservoirs",
+    "slots",
     "transformer",
     "unlabelled",
 }
@@ -124,7 +127,8 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     several = {name for name, found in ranges.items() if len(found) > 1}
     # "auto" of DeepFeedForward follows its depth; the Perceptron's rate has no scale, so no upper end; a network of
     # images reads no tables, and has no layer normalisation, nor has memory batch normalisation; what is fed back needs
-    # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters; attention
+    # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters, and a
+    # capsule network has one convolution before its capsules; attention
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
     # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows
     assert several <= {

@@ -35,6 +35,14 @@ EXPECTED = {
         )
         for name in ("RadialBasisNetwork", "ExtremeLearningMachine")
     },
+    ("HopfieldNetwork", "check_sample_weight_equivalence_on_dense_data"): (
+        "its features are overlaps with the stored rows: a row of weight 2 is one of them, two equal rows are two; a "
+        "test of the network holds what is recalled equal"
+    ),
+    ("KohonenNetwork", "check_sample_weight_equivalence_on_dense_data"): (
+        "100 units for 15 rows: several lie on one point, and which of them answers is rounding; a test of the network "
+        "holds 16 units equal"
+    ),
     ("SupportVectorMachine", "check_sample_weight_equivalence_on_dense_data"): (
         "weights are brought to mean 1, so that they do not change C; more rows of weight 1 count for more against the "
         "width of the margin"
@@ -50,10 +58,10 @@ EXPECTED = {
 
 N_CHECKS = {
     ("Perceptron", "classification"): 65,
-    ("RadialBasisNetwork", "classification"): 73,
-    ("RadialBasisNetwork", "regression"): 66,
-    ("ExtremeLearningMachine", "classification"): 73,
-    ("ExtremeLearningMachine", "regression"): 66,
+    ("RadialBasisNetwork", "classification"): 72,
+    ("RadialBasisNetwork", "regression"): 65,
+    ("ExtremeLearningMachine", "classification"): 72,
+    ("ExtremeLearningMachine", "regression"): 65,
     ("SupportVectorMachine", "classification"): 65,
     ("SupportVectorMachine", "regression"): 60,
     ("FeedForward", "classification"): 73,

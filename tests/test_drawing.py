@@ -91,6 +91,15 @@ def test_recurrent_layer_with_a_written_out_cell_draws_too():
     assert sum(layer.n_weights for layer in layers_of(model.network)) == n_weights(model.network)
 
 
+@pytest.mark.parametrize("controller", ["lstm", "feedforward"])
+def test_controller_and_slots_are_drawn_one_behind_the_other(controller):
+    net = nnzoo.NeuralTuringMachine(n_hidden=3, n_slots=7, slot_size=2, controller=controller)
+    model = trained(net, "sequence")
+    assert kinds_and_counts(model) == [("I", 2), ("H", 3), ("Y", 7), ("O", 1)]
+    assert [layer.loops for layer in layers_of(model.network)] == [False, controller == "lstm", True, False]
+    assert sum(layer.n_weights for layer in layers_of(model.network)) == n_weights(model.network)
+
+
 def test_body_of_the_users_own_draws():
     body = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
     model = trained(nnzoo.OwnBody(body))

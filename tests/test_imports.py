@@ -50,9 +50,12 @@ SHARED_BY_NETWORKS = {
         "gated_cell",
         "gates",
         "kernels",
+        "margins",
         "memory",
         "parts",
         "remembering",
+        "reservoirs",
+        "slots",
         "transformer",
         "unlabelled",
     )

@@ -19,19 +19,23 @@ from torch import nn
 import nnzoo
 from nnzoo import (
     GRU,
-    HopfieldNetwork,
-    KohonenNetwork,
     LSTM,
     RNN,
     AttentionNetwork,
     Autoencoder,
+    CapsuleNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
+    EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
+    HopfieldNetwork,
+    KohonenNetwork,
+    LiquidStateMachine,
     Model,
     ModelFileError,
+    NeuralTuringMachine,
     OwnBody,
     Perceptron,
     RadialBasisNetwork,
@@ -151,6 +155,11 @@ CASES = {
         lambda: DeepResidualNetwork(n_filters=(4, 6), depth=6, shortcut="project", **SHORT),
         lambda: images(np.uint8),
     ),
+    "CapsuleNetwork": (lambda: CapsuleNetwork(n_filters=4, n_primary=2, **SHORT), lambda: images(np.uint8)),
+    "CapsuleNetwork labels": (
+        lambda: CapsuleNetwork(n_filters=4, n_primary=2, reconstruction=False, **SHORT),
+        lambda: (images(np.float32)[0], np.stack([np.arange(40) % 2, np.arange(40) % 3 == 0], axis=1).astype(int)),
+    ),
     "RNN": (lambda: RNN(n_hidden=4, activation="relu", **SHORT), wine),
     "LSTM": (lambda: LSTM(n_hidden=4, n_layers=2, bidirectional=True, pooling="max", **SHORT), sequences),
     "LSTM cell": (lambda: LSTM(n_hidden=4, peepholes=True, normalization="layer", **SHORT), sequences),
@@ -161,7 +170,8 @@ CASES = {
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
     "HopfieldNetwork modern": (
-        lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0), lambda: images(np.uint8)
+        lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0),
+        lambda: images(np.uint8),
     ),
     "HopfieldNetwork dense": (lambda: HopfieldNetwork(memory="dense", max_sweeps=3, random_state=0), wine),
     "KohonenNetwork": (lambda: KohonenNetwork(n_rows=3, n_columns=4, grid="hexagonal", **SHORT), wine),
@@ -172,6 +182,19 @@ CASES = {
     "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),
     "AttentionNetwork transformer": (
         lambda: AttentionNetwork(body="transformer", positions="learned", n_hidden=8, **SHORT),
+        sequences,
+    ),
+    "NeuralTuringMachine": (
+        lambda: NeuralTuringMachine(n_hidden=4, n_slots=5, slot_size=3, memory_init="random", **SHORT),
+        sequences,
+    ),
+    "EchoStateNetwork": (lambda: EchoStateNetwork(n_hidden=20, categorical_features=[1], random_state=0), sequences),
+    "EchoStateNetwork forecast": (
+        lambda: EchoStateNetwork(task="regression", output="next", n_hidden=9, leak_rate=0.5, random_state=0),
+        lambda: (wine()[0], None),
+    ),
+    "LiquidStateMachine": (
+        lambda: LiquidStateMachine(n_hidden=30, pooling="max", input_scaling=3.0, random_state=0),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

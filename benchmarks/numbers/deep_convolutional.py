@@ -10,10 +10,10 @@ from nnzoo import DeepConvolutionalNetwork
 
 @cache
 def first_minute(seed: int) -> tuple[float, float]:
-    """Return the test accuracy on Fashion-MNIST after 12 epochs of the default network, and the seconds they took."""
+    """Return the test accuracy on Fashion-MNIST after 14 epochs of the default network, and the seconds they took."""
     X, y, X_test, y_test = public_images("fashion-mnist")
     net = DeepConvolutionalNetwork(
-        kind="image", schedule="one_cycle", n_epochs=12, early_stopping=False, random_state=seed
+        kind="image", schedule="one_cycle", n_epochs=14, early_stopping=False, random_state=seed
     )
     start = time.perf_counter()
     net.fit(X, y)
@@ -47,7 +47,7 @@ def lenet(seed: int) -> float:
 TABLE = "benchmark table of github.com/zalandoresearch/fashion-mnist"
 FIGURES = (
     Figure(
-        "test accuracy, Fashion-MNIST, default network (94,410 weights), 12 epochs",
+        "test accuracy, Fashion-MNIST, default network (94,410 weights), 14 epochs",
         0.92,
         "own target",
         "",
@@ -55,7 +55,7 @@ FIGURES = (
         lambda seed: first_minute(seed)[0],
     ),
     Figure(
-        "seconds that these 12 epochs take, on two cores",
+        "seconds that these 14 epochs take, on two cores",
         60.0,
         "own target",
         "",

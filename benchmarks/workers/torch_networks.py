@@ -70,6 +70,14 @@ class ResidualBlock(nn.Module):
         return torch.relu(past + self.layers(x))
 
 
+class MeanOfSteps(nn.Module):
+    """Mean over steps: (n, T, k) to (n, k)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the means."""
+        return x.mean(dim=1)
+
+
 def dense(*widths: int, dropout: float = 0.0) -> list[nn.Module]:
     """Return linear layers with ReLU and dropout between them."""
     layers: list[nn.Module] = []

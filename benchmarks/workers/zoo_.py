@@ -162,6 +162,11 @@ def random_ridge(n_hidden: int) -> Callable[..., Any]:
     return fit
 
 
+def no_release(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: what there is on capsules are scripts that train on MNIST when they are run."""
+    raise NotRun("no release to install")
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -205,6 +210,20 @@ def recurrent(kind: str, n_hidden: int) -> Callable[[int, int], Any]:
     return make
 
 
+def transformer(width: int) -> Callable[[int, int], Any]:
+    """Return the maker of torch's transformer encoder, a linear layer before it and one on the mean of its steps."""
+
+    def make(n_in: int, n_out: int) -> Any:
+        from torch import nn
+        from torch_networks import MeanOfSteps
+
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
+        encoder = nn.TransformerEncoder(layer, 2, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+        return nn.Sequential(nn.Linear(n_in, width), encoder, MeanOfSteps(), nn.Linear(width, n_out))
+
+    return make
+
+
 def convolutional(n_in: int, n_out: int) -> Any:
     """skorch's notebook MNIST, its convolutional network."""
     from torch import nn
@@ -242,6 +261,55 @@ def ours(name: str, **params: Any) -> Callable[[int], Any]:
         return getattr(nnzoo, name)(n_epochs=n_epochs, random_state=0, **params)
 
     return make
+
+
+def reservoirpy_esn(X: np.ndarray, y: np.ndarray) -> Any:
+    """reservoirpy's reservoir of 500 units and its ridge readout, on the mean state of each sequence."""
+    return _ReservoirPy(500).fit(X, y)
+
+
+class _ReservoirPy:
+    def __init__(self, n_units: int) -> None:
+        from reservoirpy.nodes import Reservoir
+
+        self.reservoir = Reservoir(units=n_units, sr=0.9, input_scaling=0.5, seed=0)
+
+    def states(self, X: np.ndarray) -> np.ndarray:
+        means = []
+        for x in (X - self.mean) / self.scale:
+            self.reservoir.reset()
+            means.append(self.reservoir.run(x).mean(axis=0))
+        return np.array(means)
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Any:
+        from sklearn.linear_model import RidgeClassifierCV
+
+        self.mean, self.scale = X.mean(axis=(0, 1)), X.std(axis=(0, 1))
+        self.readout = RidgeClassifierCV(np.logspace(-8, 2, 11)).fit(self.states(X), y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return self.readout.predict(self.states(X))
+
+
+def spikes(places: dict[str, str]) -> Parts:
+    """Two Poisson templates of 500 ms at 20 Hz, spikes shifted by 4 ms, as 500 and 500 trains."""
+    draw, X, y = np.random.default_rng(0), np.zeros((1_000, 500, 1), dtype=np.float32), np.arange(1_000) % 2
+    templates = draw.random((2, 500)) < 0.02
+    for row, label in enumerate(y):
+        places_of = np.flatnonzero(templates[label])
+        shifted = np.clip(np.rint(places_of + draw.normal(0, 4, len(places_of))), 0, 499).astype(int)
+        np.add.at(X[row, :, 0], shifted, 1)
+    return X[:500], y[:500], X[500:], y[500:]
+
+
+def reservoirpy_lif(X: np.ndarray, y: np.ndarray) -> Any:
+    """reservoirpy's leaky integrate-and-fire units, 135, and a ridge readout of their spike counts."""
+    from reservoirpy.nodes import LIF
+
+    net = _ReservoirPy(1)
+    net.reservoir = LIF(units=135, seed=0)
+    return net.fit(X, y)
 
 
 def sized(name: str, parameter: str, first: int, **params: Any) -> Callable[[int], Any]:
@@ -322,7 +390,7 @@ FRAMES = {
         fashion_flat,
         "scikit-learn ridge on 1,000 random tanh units",
         random_ridge(1000),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
     ),
     "ELM, a small set": Frame(
@@ -330,7 +398,23 @@ FRAMES = {
         digits,
         "scikit-learn ridge on 500 random tanh units",
         random_ridge(500),
-        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh", ridge=1.0),
+        sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
+        "times 125 units",
+    ),
+    "LSM": Frame(
+        "spike templates, 500 trains",
+        spikes,
+        "reservoirpy, 135 LIF units, and ridge",
+        reservoirpy_lif,
+        sized("LiquidStateMachine", "n_hidden", 45, hold=1),
+        "times 45 units",
+    ),
+    "ESN": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "reservoirpy, 500 units, and ridge",
+        reservoirpy_esn,
+        sized("EchoStateNetwork", "n_hidden", 125),
         "times 125 units",
     ),
     "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
@@ -341,6 +425,27 @@ FRAMES = {
         "skorch, residual network of depth 8, 10 epochs",
         in_skorch(residual),
         ours("DeepResidualNetwork", depth=8, **CYCLE),
+    ),
+    "NTM": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.LSTM 64, 100 epochs",
+        in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
+        ours("NeuralTuringMachine", batch_size=8, **CYCLE),
+    ),
+    "AN": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.TransformerEncoder 64, 100 epochs",
+        in_skorch(transformer(64), max_epochs=100, batch_size=8, train_split=None),
+        ours("AttentionNetwork", n_hidden=64, batch_size=8, **CYCLE),
+    ),
+    "CN": Frame(
+        FASHION,
+        fashion,
+        "gram-ai/capsule-networks, readable_capsnet",
+        no_release,
+        ours("CapsuleNetwork", schedule="one_cycle"),
     ),
 }
 """A row a network and set; later networks add theirs."""

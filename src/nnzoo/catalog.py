@@ -159,12 +159,33 @@ CATALOG = (
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
     Row(
+        "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,
+        "Maass, Natschläger & Markram 2002",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "τ dv/dt = -v + W_in u + I_0; v ≥ 1: spike s, v ← 0, rest", "v ← v + W s, W random",
+            "r(t+1) = e^(-1/τ_f) r(t) + s(t+1)", "y = W_out [r, u] + c",
+        ), f"{LEAST_SQUARES}; the spiking pool is drawn and stays",
+        "spikes, neuromorphic study; not for accuracy by the second of computing, where an echo state network wins",
+    ),
+    Row(
         "ELM", "Extreme Learning Machine", "ExtremeLearningMachine", "nnzoo.networks.extreme_learning", 2006,
         "Huang, Zhu & Siew 2006; Cambria et al. 2013",
         ("table", "image"), ("classification", "regression"), False,
         ("H = f(X W + b), W and b random", "β = (HᵀH + λI)⁻¹ HᵀT", "o = g(H β)"), LEAST_SQUARES,
         "fast baselines, regression on streams; not for best accuracy in images and texts",
         ("random-vector-functional-link", "rvfl"),
+    ),
+    Row(
+        "ESN", "Echo State Network", "EchoStateNetwork", "nnzoo.networks.echo_state", 2001,
+        "Jaeger 2001; Jaeger & Haas 2004",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "x(n+1) = (1 - a) x(n) + a tanh(W_in u(n+1) + W x(n) + b), W_in, W, b random",
+            "W_out = Y Xᵀ (X Xᵀ + λI)⁻¹", "y = g(W_out [x, u] + c)",
+        ), f"{LEAST_SQUARES}; the recurrent pool is drawn and stays",
+        "chaotic and short series, fast learning; not for language or long symbolic memory",
+        ("reservoir", "reservoir-computing", "echo-state"),
     ),
     Row(
         "DRN", "Deep Residual Network", "DeepResidualNetwork", "nnzoo.networks.deep_residual", 2015,
@@ -193,6 +214,28 @@ CATALOG = (
         "the largest margin, an exact quadratic programme; no gradient",
         "up to some 50,000 rows, clean margins; not for millions of rows or probabilities",
         ("svc", "svr", "support-vector"),
+    ),
+    Row(
+        "NTM", "Neural Turing Machine", "NeuralTuringMachine", "nnzoo.networks.turing_machine", 2014,
+        "Graves, Wayne & Danihelka 2014",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "w = (g softmax(β cos(k, M(i))) + (1 - g) w(t-1)) ⊛ s, to the power γ and divided by its sum",
+            "r(t) = wᵀ M(t-1)", "M(t) = M(t-1) ⊙ (1 - w eᵀ) + w aᵀ",
+        ), THROUGH_TIME,
+        "the study of how algorithms are learned: copying, recalling, sorting; not for production work on sequences",
+        caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
+    ),
+    Row(
+        "CN", "Capsule Network", "CapsuleNetwork", "nnzoo.networks.capsule", 2017, "Sabour, Frosst & Hinton 2017",
+        ("image",), ("classification",), False,
+        (
+            "û_j|i = W_ij u_i", "c_i = softmax(b_i), s_j = Σ_i c_ij û_j|i, v_j = ‖s_j‖ / (1 + ‖s_j‖²) · s_j",
+            "b_ij ← b_ij + û_j|i · v_j", "L = Σ_k T_k max(0, 0.9 - ‖v_k‖)² + 0.5 (1 - T_k) max(0, ‖v_k‖ - 0.1)²",
+        ),
+        "gradient descent by backpropagation on lengths; couplings are found by agreement",
+        "the study of pose and of images that overlap; not for accuracy per operation",
+        ("capsules", "capsnet"),
     ),
     Row(
         "AN", "Attention Network", "AttentionNetwork", "nnzoo.networks.attention", 2014,

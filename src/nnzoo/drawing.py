@@ -105,7 +105,7 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     row = next((row for row in CATALOG if row.class_name == type(network).__name__), None)
     memory = "R"
     if row is not None:
-        memory = next((letter for letter in drawing_of(row.abbreviation).cells if letter in "RYG"), "R")
+        memory = next((letter for letter in drawing_of(row.abbreviation).cells if letter in "RYGS"), "R")
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
     layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
@@ -152,10 +152,15 @@ def _add_layers(
 def _recurrent_layers(body: RecurrentBody, memory: str) -> list[DrawnLayer]:
     layers = []
     for n, forwards in enumerate(body.forward_layers):
+        if hasattr(forwards, "drawn_parts"):
+            for letter, n_cells, title, words, n_weights, loops in forwards.drawn_parts():  # pyright: ignore[reportCallIssue]
+                layers.append(DrawnLayer(letter, n_cells, title, words, n_weights, loops=loops))
+            continue
         parts = [forwards, *([body.backward_layers[n]] if body.bidirectional else [])]
         n_cells = sum(int(part.n_hidden) for part in parts)  # pyright: ignore[reportArgumentType]
         both = "read in both directions" if body.bidirectional else "a step after the other"
-        layers.append(DrawnLayer(memory, n_cells, f"layer {n + 1}", both, sum(map(_count, parts)), loops=True))
+        title, note = getattr(forwards, "caption", (f"layer {n + 1}", both))
+        layers.append(DrawnLayer(memory, n_cells, title, note, sum(map(_count, parts)), loops=True))
     return layers
 
 

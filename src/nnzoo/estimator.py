@@ -41,7 +41,7 @@ from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.engine.stored import stored
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
-from nnzoo.heads import HEADS, TASKS
+from nnzoo.heads import HEADS, NO_HEAD, TASKS
 from nnzoo.inputs import KINDS, Inputs, Reading, learn_channels
 from nnzoo.ragged import Ragged
 from nnzoo.targets import Target, read_target
@@ -166,6 +166,8 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
+    trains_in_bfloat16: ClassVar[bool] = True
+    """Whether ``precision="auto"`` may choose it."""
     own_counts: ClassVar[tuple[str, ...]] = ()
     """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
 
@@ -244,7 +246,7 @@ class Network(BaseEstimator):
         n_rows = len(batch)
         settings = self.loop_settings(n_rows, seed, with_validation=valid is not None)
         trainer = self.learn(self.network_, n_rows, settings.n_epochs * count_batches(n_rows, settings.batch_size))
-        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._weight.device):
+        with isolated_random_state(derive_seed(seed, *TRAINING_SEED), self._device):
             try:
                 outcome = Loop(trainer, batch, None if valid is None else self._to_batch(valid), settings, run)()
             except TrainingDiverged:
@@ -298,7 +300,7 @@ class Network(BaseEstimator):
         settings = replace(
             self.loop_settings(rows.X.shape[0], seed, with_validation=False), n_epochs=1, keep="last", patience=None
         )
-        with isolated_random_state(seed, self._weight.device):
+        with isolated_random_state(seed, self._device):
             outcome = Loop(self.trainer_, self._to_batch(rows), None, settings, Run())()
         self.network_.load_state_dict(outcome.weights)
         self.n_iter_ += 1
@@ -438,12 +440,12 @@ class Network(BaseEstimator):
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
         network.load_state_dict(weights, assign=True)
         network.scaling = self.inputs_.make_scaling().to(Arithmetic.named(sizes["arithmetic"]).dtype)
-        self.network_ = network.to(choose_device(self.get_params().get("device", "cpu")))
+        self.network_ = network.to(self._choose_device())
         self.n_features_in_ = self.inputs_.n_features
         if sizes["feature_names"] is not None:
             self.feature_names_in_ = np.array(sizes["feature_names"], dtype=object)
         standard = Standardizer(tensors["target.mean"], tensors["target.scale"])
-        head = HEADS[sizes["head"]]
+        head = HEADS.get(sizes["head"], NO_HEAD)
         self.target_ = Target(head, state.classes, sizes["n_targets"], sizes["flat"], standard)
         if state.classes is not None:
             self.classes_ = state.classes
@@ -566,11 +568,17 @@ class Network(BaseEstimator):
         else:
             standard = self.standardize_channels(train.X, train.weight, pixels=pixels)
         self.inputs_ = Inputs(train.kind, self._row_shape(train.X), pixels, codes, standard)
-        device, n_rows = choose_device(own.get("device", "cpu")), train.X.shape[0]
+        device, n_rows = self._choose_device(), train.X.shape[0]
         n_values = self._count_values(train.X)
         precision = own.get("precision", "float64")
         arithmetic = choose_arithmetic(
-            precision, n_rows, device, kind=train.kind, n_values=n_values, classifies=_classifies(self)
+            precision,
+            n_rows,
+            device,
+            kind=train.kind,
+            n_values=n_values,
+            classifies=_classifies(self),
+            with_bfloat16=self.trains_in_bfloat16,
         )
         self.arithmetic_ = str(arithmetic)
         with torch.device("meta"):
@@ -602,7 +610,7 @@ class Network(BaseEstimator):
                 "Give more rows, or pass normalization=None.",
             )
         self._size(train, target)
-        device, n_rows = choose_device(self.get_params().get("device", "cpu")), train.X.shape[0]
+        device, n_rows = self._choose_device(), train.X.shape[0]
         n_weights = sum(tensor.numel() for tensor in self.network_.state_dict().values())
         check_memory(
             f"{type(self).__name__} with {n_weights:,} weights and {n_rows:,} rows",
@@ -613,10 +621,21 @@ class Network(BaseEstimator):
         with isolated_random_state(derive_seed(seed, *FIRST_WEIGHTS_SEED), device):
             self.network_ = self._bare_network(self.inputs_, self._sizes()).to(device)
 
+    def _choose_device(self) -> torch.device:
+        """Return the device that is asked for; "auto" is no mps where all is computed in float64, which mps lacks."""
+        own = self.get_params(deep=False)
+        device = choose_device(own.get("device", "cpu"))
+        in_float64 = own.get("precision", "float64") == "float64"
+        return torch.device("cpu") if in_float64 and device.type == "mps" and own["device"] == "auto" else device
+
     @property
     def _weight(self) -> torch.Tensor:
         """Return some weight of the network, for its type and its device."""
         return next(chain(self.network_.parameters(), self.network_.buffers()))
+
+    @property
+    def _device(self) -> torch.device:
+        return self._weight.device
 
     def standardize(self, X: np.ndarray, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
         """Return the scaling of a table: mean 0 and deviation 1 of the weighted training rows, codes as they are."""
@@ -659,7 +678,7 @@ class Network(BaseEstimator):
 
     def _to_batch(self, rows: Rows) -> Batch:
         """Return rows as tensors on the device, targets coded for the head."""
-        dtype, device = self._weight.dtype, self._weight.device
+        dtype, device = self._weight.dtype, self._device
         coded = torch.from_numpy(self.target_.code(rows.flat_y)).to(device)
         coded = coded.to(dtype) if coded.is_floating_point() else coded
         return Batch(

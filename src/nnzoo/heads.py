@@ -10,7 +10,7 @@ regression                         identity          squared error          valu
 classification, 2 classes          sigmoid           binary cross-entropy   labels, probabilities
 classification, K classes          softmax           cross-entropy          labels, probabilities
 classification, several labels     sigmoid           binary cross-entropy   label sets, probabilities
-none                               -                 the network's own      what the network is for
+no task                            -                 the network's own      what the network is for
 =================================  ================  =====================  =================================
 
 ``task=`` picks the row and touches nothing else; feed-forward, convolutional and recurrent bodies share the table.
@@ -99,9 +99,12 @@ HEADS = {
         Head("binary", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
         Head("multiclass", _softmax, _cross_entropy, _cross_entropy_and_slope),
         Head("labels", torch.sigmoid, _binary_cross_entropy, _binary_cross_entropy_and_slope),
-        Head("none", _identity, _no_loss, _no_loss),
     )
 }
+
+
+NO_HEAD = Head("none", _identity, _no_loss, _no_loss)
+"""Of networks that learn without a target."""
 
 
 def choose_head(task: str, n_classes: int = 0, *, several_labels: bool = False) -> Head:

@@ -217,10 +217,10 @@ class Reading:
         of_grids = [kind for kind in self.kinds if kind != "table"]
         is_one_of_several = "table" in self.kinds and len(of_grids) != 1
         if self.input_shape is None and (n_dimensions == 2 or is_one_of_several):
-            return "table" if "table" in self.kinds else "sequence"
+            return next(kind for kind in ("table", "sequence", "image") if kind in self.kinds)
         if n_dimensions == 2:
             n_dimensions = 1 + len(self.input_shape or ())
-        if n_dimensions == 2:
+        if n_dimensions == 2 and "sequence" in self.kinds:
             return "sequence"
         return "image" if n_dimensions == 4 and "image" in of_grids else of_grids[0]
 

@@ -25,7 +25,7 @@ from nnzoo.engine.device import PRECISIONS
 from nnzoo.errors import ModelFileError, NnzooError, UsageError, listing, quote
 from nnzoo.estimator import FittedState, Network
 from nnzoo.files import Pathish
-from nnzoo.heads import HEADS, TASKS
+from nnzoo.heads import HEADS, NO_HEAD, TASKS
 from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
@@ -396,9 +396,10 @@ def _network_of(manifest: dict[str, Any], body: nn.Module | None) -> Network:
         check_ranges(cls.__name__, given, cls.ranges)
     except NnzooError as error:
         raise ModelFileError(f"The model file, params: {error.message}", "Use another copy of the file.") from error
-    if given.get("task", getattr(cls, "task", None)) != manifest["task"]:
-        raise stored.refuse("task", "the task of the parameters", manifest["task"])
-    return cls(**given)
+    network = cls(**given)
+    if network.task != manifest["task"]:
+        raise stored.refuse("task", "the task of the network", manifest["task"])
+    return network
 
 
 def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
@@ -413,7 +414,7 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
             "pixels": stored.is_truth,
             "feature_names": stored.anything,
             "n_codes": stored.anything,
-            "head": stored.one_of(HEADS),
+            "head": stored.one_of((*HEADS, NO_HEAD.kind)),
             "n_targets": stored.whole(0, 10**7),
             "flat": stored.is_truth,
             "arithmetic": stored.one_of(PRECISIONS[1:]),

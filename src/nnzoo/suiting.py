@@ -54,10 +54,10 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         What the caller has set, which stands.
     """
     known = network.get_params(deep=False)
+    if data.output is not None:
+        return _suit_sequences(network, data)
     if "optimizer" not in known:
         return Suit()
-    if data.output is not None:
-        return _suit_sequences(known, data)
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known
@@ -70,7 +70,7 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     settings: dict[str, Any] = IMAGES | {"n_epochs": n_epochs, "patience": n_epochs, "batch_size": batch_size}
     if is_dense:
         settings |= DENSE_ON_IMAGES
-    elif "n_filters" in known:
+    elif "n_filters" in known and "normalization" in known:
         settings |= CONVOLUTIONAL
     if "augment" not in known or "augment" in given or data.rule is None:
         return Suit(settings)
@@ -78,12 +78,12 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     return Suit(settings | {"augment": advice.augment}, (advice.why,))
 
 
-def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
+def _suit_sequences(network: Any, data: Data) -> Suit:
     """Return settings for sequences and texts: a schedule that ends at zero, and enough steps also where rows are few.
 
     A few long series are seen whole in every step, and trained until their validation parts get worse.
     """
-    n_rows, words = len(data.train), []
+    known, n_rows, words = network.get_params(deep=False), len(data.train), []
     settings: dict[str, Any] = {"optimizer": "adam"}
     if n_rows == 1 or (data.schema is not None and data.schema.layout in IN_TIME):
         settings |= WHOLE_SERIES
@@ -97,8 +97,7 @@ def _suit_sequences(known: Mapping[str, Any], data: Data) -> Suit:
         settings |= {} if n_rows < FEW_SEQUENCES else MANY_SEQUENCES
         if data.kind == "text" and data.output == "next":
             settings |= _language(n_rows)
-    looks_ahead = known.get("bidirectional", data.output != "next")
-    if data.train.sequences is not None and "bptt_steps" in known and not looks_ahead:
+    if data.train.sequences is not None and "bptt_steps" in known and not network.looks_ahead(data.output):
         longest = int(data.train.sequences.lengths.max())
         if longest > LONG_SEQUENCE:
             settings["bptt_steps"] = BPTT_STEPS

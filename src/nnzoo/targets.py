@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError, listing
-from nnzoo.heads import HEADS, Head, choose_head
+from nnzoo.heads import NO_HEAD, Head, choose_head
 
 MAX_DISTINCT_NUMBERS = 0.5
 """Numbers given as class labels are refused when more than this share of many rows is distinct."""
@@ -73,7 +73,7 @@ class Target:
         return np.asarray(self.classes)[numbers]
 
 
-NO_TARGET = Target(HEADS["none"], None, 0, True, Standardizer.identity(0))
+NO_TARGET = Target(NO_HEAD, None, 0, True, Standardizer.identity(0))
 """Of networks that learn without one."""
 
 

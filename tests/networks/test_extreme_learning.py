@@ -12,8 +12,9 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from nnzoo import ExtremeLearningMachine, ParameterError
+from nnzoo import ExtremeLearningMachine, FeedForward, ParameterError
 from nnzoo.networks.extreme_learning import RandomLayer, draw_weights
+from nnzoo.training.loop import Run
 
 REGRESSION = {"task": "regression", "random_state": 0}
 
@@ -132,6 +133,23 @@ def test_learning_goes_on_from_a_fit_as_from_its_chunks():
     net = ExtremeLearningMachine(n_hidden=20, ridge=0.1, **REGRESSION)
     whole = net.fit(np.vstack([X, Z]), np.concatenate([y, t])).predict(X)
     np.testing.assert_allclose(net.fit(X, y).partial_fit(Z, t).predict(X), whole, atol=1e-8)
+
+
+def test_rows_that_the_memory_does_not_hold_are_read_in_parts():
+    (X, y), (Z, t) = rows(150, 3), rows(150, 3, seed=1)
+    net = ExtremeLearningMachine(n_hidden=20, ridge=0.1, **REGRESSION)
+    whole = net.fit(np.vstack([X, Z]), np.concatenate([y, t])).predict(X)
+    parts = net.fit_run(Run(), X, y, parts=lambda: [(X, y), (Z, t)])
+    np.testing.assert_allclose(parts.predict(X), whole, atol=1e-8)
+
+
+def test_a_device_without_float64_is_passed_over(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert ExtremeLearningMachine()._choose_device().type == "cpu"
+    assert ExtremeLearningMachine(device="mps")._choose_device().type == "mps"
+    assert FeedForward()._choose_device().type == "mps"
+    assert FeedForward(precision="float64")._choose_device().type == "cpu"
 
 
 @pytest.mark.parametrize("law", ["uniform", "normal", "orthogonal", "sparse"])

@@ -121,7 +121,9 @@ def test_rows_of_weight_two_are_rows_twice():
     weight = np.where(np.arange(len(IRIS)) % 3, 1.0, 2.0)
     twice = np.repeat(IRIS, weight.astype(int), axis=0)
     weighted = KohonenNetwork(n_rows=4, n_columns=4).fit(IRIS, sample_weight=weight)
-    np.testing.assert_allclose(weighted.codebook_, KohonenNetwork(n_rows=4, n_columns=4).fit(twice).codebook_, atol=1e-6)
+    np.testing.assert_allclose(
+        weighted.codebook_, KohonenNetwork(n_rows=4, n_columns=4).fit(twice).codebook_, atol=1e-6
+    )
 
 
 def test_online_a_weight_of_two_moves_as_far_as_two_steps():

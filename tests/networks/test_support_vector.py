@@ -11,7 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from nnzoo import ParameterError, SupportVectorMachine, UsageError
-from nnzoo.networks.support_vector import Fourier, Votes, row_loss
+from nnzoo.networks.kernels import Fourier
+from nnzoo.networks.margins import row_loss
+from nnzoo.networks.support_vector import Votes
 
 KERNELS = ("rbf", "linear", "poly", "sigmoid")
 EXACT = {"tol": 1e-5}

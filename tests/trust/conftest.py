@@ -57,12 +57,15 @@ class Samples:
         name, *options = SOURCES[row.kinds[0]]
         return [str(self.folder / name), *options]
 
+    def short(self, row, n_epochs):
+        """Return the settings for so many epochs, of a network that has any."""
+        known = inspect.signature(row.load_class()).parameters
+        return {name: n_epochs for name in ("n_epochs", "patience") if name in known}
+
     def train_words(self, row, out, n_epochs=None):
         """Return the command that trains a network on them."""
         epochs = N_EPOCHS[row.kinds[0]] if n_epochs is None else n_epochs
-        known = inspect.signature(row.load_class()).parameters
-        names = [name for name in ("n_epochs", "patience") if name in known]
-        settings = [word for name in names for word in ("--set", f"{name}={epochs}")]
+        settings = [word for name, value in self.short(row, epochs).items() for word in ("--set", f"{name}={value}")]
         return ["train", *self.source(row), "--network", row.id, *settings, "--out", str(out), "--quiet"]
 
     def data(self, row):

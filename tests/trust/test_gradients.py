@@ -19,8 +19,19 @@ SMALL = {
     "feed-forward": {"n_hidden": 4, "activation": "tanh", "precision": "float64"},
     "deep-feed-forward": {"hidden_layer_sizes": [4, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "deep-residual-network": {"n_blocks": 2, "n_hidden": 4, "precision": "float64"},
+    "radial-basis-network": {"n_centers": 4},
+    "extreme-learning-machine": {"n_hidden": 5, "activation": "tanh"},
+    "support-vector-machine": {},
+    "capsule-network": {
+        "n_filters": 3,
+        "n_primary": 2,
+        "n_routing": 1,
+        "reconstruction": False,
+        "precision": "float64",
+    },
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
+    "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
@@ -34,8 +45,7 @@ def small(samples):
 
     def small(row):
         data = samples.data(row)
-        epochs = {"n_epochs": 1} if "n_epochs" in row.load_class()._get_param_names() else {}
-        model = nnzoo.build(row.id, data, {**epochs, **SMALL.get(row.id, RECURRENT)})
+        model = nnzoo.build(row.id, data, {**samples.short(row, 1), **SMALL.get(row.id, RECURRENT)})
         nnzoo.train(model, data, verbose=0)
         X, y = encode_rows(model.recipe, data.train, "rows")
         X = X[np.arange(N_ROWS)]
@@ -77,6 +87,27 @@ def perceptron(x, w):
 def feed_forward(x, w):
     h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
     return w["head.weight"] @ h + w["head.bias"]
+
+
+def extreme_learning(x, w):
+    h = np.tanh(w["body.hidden.0.weight"] @ x + w["body.hidden.0.bias"])
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def radial_basis(x, w):
+    h = [np.exp(-beta * ((x - c) ** 2).sum()) for c, beta in zip(w["body.centers"], w["body.beta"], strict=True)]
+    return w["head.weight"] @ h + w["head.bias"]
+
+
+def support_vector(x, w):
+    """Kernels, a decision for each pair of the three classes, a vote each, and a share of a vote by their sums."""
+    k = [np.exp(-((x - v) ** 2).sum() / len(x)) for v in w["body.features.vectors"]]
+    first, second, third = w["body.pairs.weight"] @ k + w["body.pairs.bias"]
+    scores = []
+    for decisions in ((first, second), (-first, third), (-second, -third)):
+        total = sum(decisions)
+        scores.append(sum(each >= 0 for each in decisions) + total / (3 * (abs(total) + 1)))
+    return w["head.weight"] @ scores + w["head.bias"]
 
 
 def deep_feed_forward(x, w):
@@ -122,6 +153,33 @@ def residual(x, w):
             change = w[name + "weights.weight"] @ activated(change, name + "normalization.")
         h = h + change
     return w["head.weight"] @ activated(h, "body.last.0.") + w["head.bias"]
+
+
+def convolved(maps, kernels, bias, stride):
+    """Slide filters over maps without padding."""
+    side = kernels.shape[2]
+    places = [range(0, n - side + 1, stride) for n in maps.shape[1:]]
+    rows = [
+        [(kernels * maps[:, i : i + side, j : j + side]).sum(axis=(1, 2, 3)) + bias for j in places[1]]
+        for i in places[0]
+    ]
+    return np.moveaxis(np.array(rows), -1, 0)
+
+
+def capsules(x, w):
+    """Filter twice, cut into vectors of four, and take the mean of what all of them predict for a class."""
+
+    def squash(s):
+        return s * np.linalg.norm(s) / (1 + s @ s)
+
+    name = "body.capsules."
+    maps = convolved(np.moveaxis(x, -1, 0), w[name + "convolution.weight"], w[name + "convolution.bias"], 1)
+    maps = convolved(np.maximum(maps, 0), w[name + "primary.maps.weight"], w[name + "primary.maps.bias"], 2)
+    u = [squash(s) for s in np.moveaxis(maps, 0, -1).reshape(-1, 4)]
+    weight = w[name + "classes.weight"]
+    n_classes = weight.shape[1]
+    sums = [sum(weight[i, k] @ u[i] for i in range(len(u))) / n_classes for k in range(n_classes)]
+    return np.log([np.linalg.norm(squash(s)) for s in sums])
 
 
 def simple_step(x, state, w):
@@ -184,28 +242,74 @@ def kohonen(x, w):
 
 
 def attention(x, w):
-    """Read both ways, ask with the last outputs, add up the steps by their shares, squash answer and question."""
+    """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
     asked, b = w["body.attention.asks.weight"] @ q, w["body.attention.told.bias"]
     e = [w["body.attention.weighs.weight"][0] @ np.tanh(asked + w["body.attention.told.weight"] @ h_j + b) for h_j in h]
     c = sum(share * h_j for share, h_j in zip(np.exp(e) / np.exp(e).sum(), h, strict=True))
-    features = np.tanh(w["body.combine.weight"] @ np.concatenate([c, q]) + w["body.combine.bias"])
-    return w["head.weight"] @ features + w["head.bias"]
+    return w["head.weight"] @ np.concatenate([c, q]) + w["head.bias"]
+
+
+def softplus(z):
+    return np.log1p(np.exp(z))
+
+
+def shares(z):
+    return np.exp(z) / np.exp(z).sum()
+
+
+def cosine(a, b):
+    return a @ b / np.sqrt((a @ a + 1e-6) * (b @ b + 1e-6))
+
+
+def controlled(x, h, r, c, w):
+    """Return h and c of an LSTM that reads the input and what the heads have read."""
+    i, f, g, o = np.split(w["weight_ih"] @ x + w["weight_hh"] @ np.concatenate([h, r]) + w["bias"], 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def turing_machine(x, w, n_slots=4, size=2):
+    """Read with one head and write with another, in slots that stand in a ring."""
+    name = "body.forward_layers.0.cell."
+    own = {key.removeprefix(f"{name}controller."): value for key, value in w.items() if key.startswith(name)}
+    h, r, c = np.zeros(3), np.zeros(size), np.zeros(3)
+    memory, at = np.full((n_slots, size), 1e-6), np.eye(n_slots)[[0, 0]]
+    for values in x:
+        h, c = controlled(values, h, r, c, own)
+        *heads, erase, add = np.split(
+            w[name + "weight_heads"] @ h + w[name + "bias_heads"], [size + 6, 2 * (size + 6), 2 * (size + 6) + size]
+        )
+        for k, (key, beta, gate, shift, gamma) in enumerate(
+            np.split(head, [size, size + 1, size + 2, size + 5]) for head in heads
+        ):
+            found = shares(softplus(beta) * [cosine(np.tanh(key), slot) for slot in memory])
+            mixed = sigmoid(gate) * found + (1 - sigmoid(gate)) * at[k]
+            moved = sum(share * np.roll(mixed, step) for share, step in zip(shares(shift), (-1, 0, 1), strict=True))
+            at[k] = moved ** (1 + softplus(gamma)) / (moved ** (1 + softplus(gamma))).sum()
+        r = at[0] @ memory
+        memory = memory * (1 - np.outer(at[1], sigmoid(erase))) + np.outer(at[1], np.tanh(add))
+    return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
 
 
 FORWARD = {
     "auto-encoder": autoencoder,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
+    "radial-basis-network": radial_basis,
+    "extreme-learning-machine": extreme_learning,
+    "support-vector-machine": support_vector,
     "deep-feed-forward": deep_feed_forward,
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
+    "capsule-network": capsules,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
     "hopfield-network": hopfield,
     "kohonen-network": kohonen,
+    "neural-turing-machine": turing_machine,
 }
 
 

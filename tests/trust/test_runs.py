@@ -88,7 +88,7 @@ def predicted_apart(samples, trained_apart):
 
 @pytest.mark.slow
 def test_a_saved_model_predicts_the_same_bits_in_a_new_process(row, samples, predicted_apart, tmp_path):
-    model = nnzoo.build(row.id, samples.data(row), {"n_epochs": 2, "patience": 2}, seed=0)
+    model = nnzoo.build(row.id, samples.data(row), samples.short(row, 2), seed=0)
     nnzoo.train(model, samples.data(row), verbose=0)
     model.save(tmp_path / "m.nnzoo")
     assert (tmp_path / "m.nnzoo").read_bytes() == (predicted_apart / "first" / f"{row.id}.nnzoo").read_bytes()

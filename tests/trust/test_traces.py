@@ -34,7 +34,7 @@ def by_prefix(operands, *prefixes):
 
 def dense(step):
     x, W, *b = step.operands.values()
-    bias = b[0] if b else 0
+    bias = b[0] if b else np.zeros(len(step.result))
     (k,) = step.cell
     if W.ndim == 1:
         return step.result[k], W @ x + bias[k]
@@ -81,6 +81,23 @@ def padded_shortcut(step):
     return step.result, np.concatenate([carried, np.zeros((len(step.result) - len(x), *carried.shape[1:]))])
 
 
+def squashed(s):
+    square = (s * s).sum(axis=-1, keepdims=True)
+    return square / (1 + square) * s / np.maximum(np.sqrt(square), 1e-30)
+
+
+def couplings(step):
+    _, *predictions = step.operands.values()
+    if not predictions:
+        return step.result.sum(axis=1), np.ones(len(step.result))
+    agreement = np.zeros(step.result.shape)
+    for _ in range(int(re.search(r"over (\d+) rounds", step.formula)[1])):
+        shares = np.exp(agreement) / np.exp(agreement).sum(axis=1, keepdims=True)
+        v = squashed(np.einsum("ik,ikd->kd", shares, predictions[0]))
+        agreement = agreement + np.einsum("ikd,kd->ik", predictions[0], v)
+    return step.result, np.exp(agreement) / np.exp(agreement).sum(axis=1, keepdims=True)
+
+
 def mean_over_places(step):
     (x,) = step.operands.values()
     return (step.result[step.cell], x.mean()) if x.ndim == 2 else (step.result, x.mean(axis=(1, 2)))
@@ -116,6 +133,53 @@ def hidden_state(step):
 def gated_state(step):
     z, n, h = step.operands.values()
     return step.result, (1 - z) * n + z * h
+
+
+def of_operands(again):
+    """Return a check that computes the whole result from the operands in their order."""
+    return lambda step: (step.result, again(*step.operands.values()))
+
+
+def cosines(step):
+    key, slots = step.operands.values()
+    alike = slots @ key / np.sqrt((key @ key + 1e-6) * (np.square(slots).sum(axis=-1) + 1e-6))
+    return (step.result, alike) if slots.ndim == 2 else (step.result[step.cell], alike)
+
+
+def settings(step):
+    h, W, b = step.operands.values()
+    strength, gate, *shift, power = W @ h + b
+    shares = np.exp(shift) / np.exp(shift).sum()
+    return step.result, np.array([np.log1p(np.exp(strength)), sigmoid(gate), *shares, 1 + np.log1p(np.exp(power))])
+
+
+def shift(weights, shares):
+    reach = len(shares) // 2
+    return sum(share * np.roll(weights, step - reach) for step, share in enumerate(shares))
+
+
+def writing(step):
+    memory, *rest = (step.operands[name] for name in sorted(step.operands, key=lambda name: name[0] != "M"))
+    w, erase, add = rest
+    if memory.ndim == 1:
+        return step.result[step.cell[0]], memory * (1 - w[step.cell[0]] * erase) + w[step.cell[0]] * add
+    return step.result, memory * (1 - np.outer(w, erase)) + np.outer(w, add)
+
+
+def reading(step):
+    w, slots = step.operands.values()
+    return (step.result, w @ slots) if slots.ndim == 2 else (step.result[step.cell], w @ slots)
+
+
+def leaky_state(step):
+    n, h, a = step.operands.values()
+    return step.result, (1 - a) * h + a * n
+
+
+def filtered_spikes(step):
+    spikes, before, keep = step.operands.values()
+    fading = keep ** np.arange(len(spikes))[::-1]
+    return step.result, keep ** len(spikes) * before + fading @ spikes
 
 
 def last_of_steps(step):
@@ -208,7 +272,9 @@ def recalled(step):
 
 def overlaps(step):
     s, patterns = step.operands.values()
-    return (step.result[step.cell], patterns @ s / len(s)) if patterns.ndim == 1 else (step.result, patterns @ s / len(s))
+    return (
+        (step.result[step.cell], patterns @ s / len(s)) if patterns.ndim == 1 else (step.result, patterns @ s / len(s))
+    )
 
 
 def agreement(step):
@@ -259,7 +325,11 @@ AGAIN = {
     "thin_plate_spline": of_distances(lambda s: 0.5 * s * np.log(s)),
     "linear": of_distances(np.sqrt),
     "shares": one(lambda h: h / h.sum()),
-    "direct links": lambda step: (step.result, np.concatenate(list(step.operands.values()))),
+    "direct links": lambda step: (step.result, np.concatenate(list(step.operands.values()), axis=-1)),
+    "mean of steps": one(lambda h: h.mean(axis=0)),
+    "leaky state": leaky_state,
+    "current": dense,
+    "filtered spikes": filtered_spikes,
     "votes": votes,
     "waves": waves,
     "kernel poly": bent(lambda z: z**3),
@@ -276,6 +346,10 @@ AGAIN = {
     "mean over places": mean_over_places,
     "transposed convolution": transposed_convolution,
     "padded shortcut": padded_shortcut,
+    "primary capsules": one(squashed),
+    "couplings": couplings,
+    "class capsules": lambda step: (step.result, squashed(step.operands["s"])),
+    "length scores": one(lambda v: np.log(np.linalg.norm(v, axis=1))),
     "shortcut sum": lambda step: (step.result, sum(step.operands.values())),
     "gate sigmoid": gate(sigmoid),
     "gate tanh": gate(np.tanh),
@@ -283,7 +357,6 @@ AGAIN = {
     "hidden state": hidden_state,
     "gated state": gated_state,
     "last of steps": last_of_steps,
-    "tanh": one(np.tanh),
     "additive scores": additive_scores,
     "scaled scores": scaled_scores,
     "attention shares": softmax,
@@ -293,8 +366,16 @@ AGAIN = {
     "added attention": last_sum,
     "dense in between": second_layer,
     "added dense": last_sum,
+    "cosines": cosines,
+    "content weights": of_operands(lambda strength, z: np.exp(strength * z) / np.exp(strength * z).sum()),
+    "settings": settings,
+    "interpolation": of_operands(lambda g, c, before: g * c + (1 - g) * before),
+    "shift": of_operands(shift),
+    "sharpening": of_operands(lambda w, power: w**power / (w**power).sum()),
+    "reading": reading,
+    "writing": writing,
 }
-SHOWN_ONLY = {"recipe", "image", "unrolled", "memories", "influence", "prediction"}
+SHOWN_ONLY = {"recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "influence", "prediction"}
 """Steps that are checked by tests of their own below."""
 
 
@@ -478,7 +559,14 @@ VARIANTS = {
     "an-transformer": (lambda: nnzoo.AttentionNetwork(body="transformer", n_hidden=8), signals),
     "an-rotary": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="rotary", n_hidden=8, n_heads=2), signals),
     "an-learned": (lambda: nnzoo.AttentionNetwork(body="transformer", positions="learned", n_hidden=8), signals),
+    "ntm-feed-forward": (
+        lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=6, slot_size=3, controller="feedforward", n_memory_heads=2, shift_range=2), signals
+    ),
+    "ntm-large": (lambda: nnzoo.NeuralTuringMachine(n_hidden=4, n_slots=300, memory_init="learned"), signals),
     "rnn-relu": (lambda: nnzoo.RNN(n_hidden=4, activation="relu", pooling="max"), signals),
+    "esn-leaky": (lambda: nnzoo.EchoStateNetwork(n_hidden=6, leak_rate=0.3), signals),
+    "esn-last": (lambda: nnzoo.EchoStateNetwork(n_hidden=6, pooling="last", topology="cycle"), signals),
+    "lsm": (lambda: nnzoo.LiquidStateMachine(n_hidden=30, pooling="last"), signals),
     "dcn-valid": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3, 4), padding="valid", kernel_size=2, pool="average"), pictures),
     "dcn-full-stride": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="full", stride=2, pool_size=1), pictures),
     "dcn-circular": (lambda: nnzoo.DeepConvolutionalNetwork(n_filters=(3,), padding="circular", hidden_layer_sizes=(5,)), pictures),
@@ -487,6 +575,7 @@ VARIANTS = {
     "drn-pictures": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6), pictures),
     "drn-2015": (lambda: nnzoo.DeepResidualNetwork(n_filters=(3, 4), depth=6, shortcut="project", pre_activation=False), pictures),
     "drn-plain": (lambda: nnzoo.DeepResidualNetwork(n_blocks=2, n_hidden=5, shortcuts=False, normalization=None), columns),
+    "cn": (lambda: nnzoo.CapsuleNetwork(n_filters=4, n_primary=2, n_routing=2), pictures),
     "dff-pictures": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(5,), kind="image", activation="elu"), pictures),
     "dff-layer-norm": (lambda: nnzoo.DeepFeedForward(hidden_layer_sizes=(6, 5), normalization="layer", activation="gelu"), columns),
     "ff-batch-norm": (lambda: nnzoo.FeedForward(n_hidden=6, normalization="batch", activation="leaky_relu"), columns),

@@ -67,20 +67,21 @@ def choose_arithmetic(
     kind: str = "table",
     n_values: int = 0,
     classifies: bool = True,
+    with_bfloat16: bool = True,
 ) -> Arithmetic:
     """Return the arithmetic for ``n_rows`` training rows: a pure function of its arguments and of the processor.
 
     "auto" is float64 below 1,000 rows, where time does not count and exactness does: for tables, for images of at most
     100,000 numbers (``n_values``) in all, and for sequences of at most 5,000, because the kernels of recurrent networks
     take seven times as long in it. Images, and sequences that are classified, train in bfloat16 from 1,000 rows on,
-    where the device multiplies in it. All else is float32.
+    where the device multiplies in it and the network stands it (``with_bfloat16``). All else is float32.
     """
     if precision == "auto":
         precision = "float32"
         is_small = n_rows < FLOAT64_BELOW_ROWS and n_values <= FLOAT64_VALUES.get(kind, n_values)
         if is_small and device.type != "mps":
             precision = "float64"
-        is_robust = kind == "image" or (kind == "sequence" and classifies)
+        is_robust = with_bfloat16 and (kind == "image" or (kind == "sequence" and classifies))
         if is_robust and n_rows >= BFLOAT16_FROM_ROWS and multiplies_bfloat16(device):
             precision = "bfloat16"
     return Arithmetic.named(precision)

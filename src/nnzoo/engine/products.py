@@ -47,7 +47,8 @@ def seconds_alone(network: nn.Module, rows: Batch, batch_size: int, arithmetic: 
     """Return how long the products of a training step take by themselves, forward and backward, in one precision.
 
     Layer by layer, with random numbers in the shapes of the first batch, on the device of the rows: no activations, no
-    losses, no optimiser, and nothing that brings numbers from one layer to the next. The fastest of five rounds counts.
+    losses, no optimiser, and nothing that brings numbers from one layer to the next; stacks of small matrices are left
+    out. The fastest of five rounds counts.
 
     Parameters
     ----------
@@ -133,6 +134,8 @@ def _products_of(
         ]
     products: list[Callable[[], object]] = []
     for name, matrix in own.items():
+        if matrix.ndim > 2:
+            continue
         is_hidden = "weight_hh" in name
         n_times, with_inputs = (out.shape[1] if is_hidden else 1), is_hidden or not is_first
         products += _matrix_products(noise, _n_places(module, passed), matrix, n_times, with_inputs=with_inputs)

@@ -88,8 +88,8 @@ def _layers(network: nn.Module) -> Iterator[Layer]:
     for module in network.children():
         if isinstance(module, RecurrentBody):
             for layer in module.forward_layers:
-                weights = dict(layer.cell.named_parameters())  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-                yield Layer(layer, weights["weight_ih"], True)
+                weights = layer.cell.named_parameters()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+                yield Layer(layer, next(weight for name, weight in weights if name.endswith("weight_ih")), True)
         elif isinstance(module, WEIGHTS):
             yield Layer(module, module.weight, False)
         else:

@@ -30,6 +30,13 @@ MAX_LINES = 200
 """Of longer sequences only the last step is shown looking."""
 
 
+def linear(n_in: int, n_out: int, *, bias: bool = True, init: str = "glorot") -> nn.Linear:
+    """Return a dense layer with weights from one of the laws of :func:`nnzoo.networks.parts.initialize`."""
+    layer = nn.Linear(n_in, n_out, bias=bias)
+    initialize(layer, init)
+    return layer
+
+
 @dataclass(frozen=True)
 class Sight:
     """Which steps may be seen by what asks.
@@ -106,9 +113,9 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, n_asking: int, n_told: int, n_hidden: int) -> None:
         super().__init__()
-        self.asks = initialize(nn.Linear(n_asking, n_hidden, bias=False), "glorot")
-        self.told = initialize(nn.Linear(n_told, n_hidden), "glorot")
-        self.weighs = initialize(nn.Linear(n_hidden, 1, bias=False), "glorot")
+        self.asks = linear(n_asking, n_hidden, bias=False)
+        self.told = linear(n_told, n_hidden)
+        self.weighs = linear(n_hidden, 1, bias=False)
         self.n_out = n_told
         self.drawn = ("Y", "attention", "to all steps")
 
@@ -177,9 +184,9 @@ class ScaledAttention(nn.Module):
 
     def __init__(self, n_asking: int, n_told: int, n_hidden: int) -> None:
         super().__init__()
-        self.asks = initialize(nn.Linear(n_asking, n_hidden), "glorot")
-        self.told = initialize(nn.Linear(n_told, n_hidden), "glorot")
-        self.values = initialize(nn.Linear(n_told, n_hidden), "glorot")
+        self.asks = linear(n_asking, n_hidden)
+        self.told = linear(n_told, n_hidden)
+        self.values = linear(n_told, n_hidden)
         self.n_out = n_hidden
         self.drawn = ("Y", "attention", "to all steps")
 

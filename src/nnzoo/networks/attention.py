@@ -2,12 +2,15 @@
 
 body="recurrent", that of the chart, with h_j the states of GRUs that read from both ends (Bahdanau, Cho & Bengio 2014):
 
-    e_j = vᵀ tanh(W q + U h_j + b),  α = softmax(e),  c = Σ_j α_j h_j,  features = tanh(W_c [c; q] + b_c)
+    e_j = vᵀ tanh(W q + U h_j + b),  α = softmax(e),  c = Σ_j α_j h_j,  features = [c; q]
 
 What asks, q, is the last state of both directions (output="sequence"), or the state h_t of the step (as Luong et al.
 2015, "step" and "next"). output="generated" is the paper's decoder, with y what was said last and s its state:
 
-    c_i = Σ_j α_ij h_j with q = s_(i-1),  s_i = GRU(s_(i-1), [y_(i-1); c_i]),  features = tanh(W_c [c_i; s_i; y_(i-1)])
+    c_i = Σ_j α_ij h_j with q = s_(i-1),  s_i = GRU(s_(i-1), [y_(i-1); c_i]),  features = [c_i; s_i; y_(i-1)]
+
+The papers bend these features once more (maxout, tanh) before the last layer; here a tanh saturates while the last
+layer learns how often each class occurs, and learns nothing after that.
 
 body="transformer" has no recurrence: its layers, in transformer.py, are attention of all steps to all steps (Vaswani et
 al. 2017). What is next is learned by looking back only. To generate, it reads the question, a border and the answer as
@@ -22,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnzoo import opsteps
 from nnzoo.checks import OneOf, Range, Real, Whole
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
@@ -37,6 +39,7 @@ from nnzoo.networks.attending import (
     AdditiveAttention,
     ScaledAttention,
     Sight,
+    linear,
     look_back,
     remember,
     trace_matrix,
@@ -44,7 +47,7 @@ from nnzoo.networks.attending import (
 from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import Carried, Fused, RecurrentBody, State, draw_recurrent
-from nnzoo.networks.parts import Dropout, TableInput, initialize
+from nnzoo.networks.parts import Dropout, TableInput
 from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
 from nnzoo.networks.transformer import POSITIONS, Transformer
 from nnzoo.ragged import Ragged
@@ -95,9 +98,10 @@ class AttendingBody(nn.Module):
         """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
         raise NotImplementedError
 
-    def without_answer(self, x: Steps) -> Steps:
-        """Return the questions of questions with a border; all else as it came."""
-        return split_at(x, self.border)[0] if self.output == "generated" else x
+    def begin(self, x: Steps) -> tuple[Tensor, Carried]:
+        """Return the features with which the answers to questions, each with its border, begin."""
+        features = self.answer(*split_at(x, self.border))
+        return features[:, None], Carried((), features, x.lengths)
 
     def flat(self, outputs: Tensor, x: Steps) -> Tensor:
         """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
@@ -149,24 +153,24 @@ class RecurrentAttentionBody(AttendingBody):
             per_step=True,
         )
         n_told = self.encoder.n_out
-        self.n_out = n_hidden
         if output == "generated":
             self.decoder = Decoder(table.n_out, n_told, n_hidden, attention)
+            self.n_out = self.decoder.n_out
         else:
             self.attention = attention(n_told, n_told, n_hidden)
-            self.combine = initialize(nn.Linear(self.attention.n_out + n_told, n_hidden), "glorot")
+            self.n_out = self.attention.n_out + n_told
         self.dropout = Dropout(dropout)
 
     def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
         """Return outputs (n, longest, n_out), or (n, 1, n_out) of whole sequences, and what goes on."""
-        before, x = None, self.without_answer(x)
+        if self.output == "generated":
+            return self.begin(x)
+        before = None
         if carried is not None:
             *layers, (_, pooled) = carried.layers
             before = Carried(tuple(layers), pooled, carried.n_steps)
         h, read = self.encoder.advance(x, before)
         n_steps = read.n_steps if carried is None else read.n_steps + carried.n_steps
-        if self.output == "generated":
-            return h, Carried(read.layers, self.dropout(self.decoder.start(read.pooled)), n_steps)
         if self.bidirectional:
             pooled = self._look(read.pooled[:, None], h, _sight_of(x))
             outputs = self._look(h, h, _sight_of(x)) if self.per_step else pooled
@@ -182,9 +186,9 @@ class RecurrentAttentionBody(AttendingBody):
         return self.dropout(self.flat(outputs, said))
 
     def _look(self, q: Tensor, told: Tensor, sight: Sight) -> Tensor:
-        """Return tanh(W_c [c; q] + b_c)."""
+        """Return [c; q]."""
         c = self.attention.ask(q, self.attention.prepare(told), sight)
-        return self.dropout(torch.tanh(self.combine(torch.cat([c, q.to(c.dtype)], dim=2))))
+        return self.dropout(torch.cat([c, q.to(c.dtype)], dim=2))
 
     def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield how one sequence is read, who asks, where it looks, and what comes of it."""
@@ -206,13 +210,7 @@ class RecurrentAttentionBody(AttendingBody):
             told, q = h[0], read.pooled[0]
         asks, number = names.last, names.number
         yield from self.attention.trace(q, told, (asks, f"h{number}"))
-        c = self.attention.ask(q[None, None], self.attention.prepare(told[None]), Sight())[0, 0]
-        both = torch.cat([c, q])
-        z = self.combine(both)
-        names.last = f"[c, {asks}]"
-        weight, bias = plain(self.combine.weight), plain(self.combine.bias)
-        yield opsteps.dense(plain(both), weight, bias, plain(z), names.next("z", new_layer=True))
-        yield opsteps.activation("tanh", plain(z), plain(torch.tanh(z)), names.next("h"))
+        names.last = f"[c; {asks}]"
 
     def _trace_answer(self, question: Steps, said: Steps, names: Names) -> Iterator[Step]:
         """Yield where the decoder looks while it says what was said."""
@@ -223,11 +221,11 @@ class RecurrentAttentionBody(AttendingBody):
         yield trace_matrix(weights[0], "A", words)
         last = plain(features[0, -1])
         cell = largest(last)
-        names.last = "s(i)"
+        names.last = "[c; s; y]"
         yield Step(
             "decoder",
             "What is said next",
-            "s(i) = GRU(s(i-1), [y(i-1); c(i)]), features = tanh(W [c(i); s(i); y(i-1)] + b)",
+            "s(i) = GRU(s(i-1), [y(i-1); c(i)]), features = [c(i); s(i); y(i-1)]",
             f"feature {cell[0] + 1} = {written(last[cell])}",
             names.last,
             last,
@@ -248,6 +246,10 @@ class Decoder(nn.Module):
         Width of the states of the question.
     n_hidden : int
     attention : class of attention
+
+    Attributes
+    ----------
+    n_out : int
     """
 
     def __init__(
@@ -256,19 +258,19 @@ class Decoder(nn.Module):
         super().__init__()
         self.drawn = ("R", "decoder", "a step after the other")
         self.n_out = n_hidden
-        self.begin = initialize(nn.Linear(n_told, n_hidden), "glorot")
+        self.begin = linear(n_told, n_hidden)
         self.attention = attention(n_hidden, n_told, n_hidden)
         n_seen = self.attention.n_out
         self.cell = nn.GRUCell(n_in + n_seen, n_hidden)
         draw_recurrent(self.cell, gates=3)
-        self.combine = initialize(nn.Linear(n_seen + n_hidden + n_in, n_hidden), "glorot")
+        self.n_out = n_seen + n_hidden + n_in
 
     def start(self, read: Tensor) -> Tensor:
         """Return s_0 (n, n_hidden) from the last states of the question (n, n_told)."""
         return torch.tanh(self.begin(read))
 
     def forward(self, h: Tensor, sight: Sight, read: Tensor, said: Tensor) -> Tensor:
-        """Return features (n, n_said, n_hidden).
+        """Return features (n, n_said, n_out).
 
         Parameters
         ----------
@@ -286,7 +288,7 @@ class Decoder(nn.Module):
             states.append(s)
             seen.append(c)
         parts = torch.stack(seen, dim=1), torch.stack(states, dim=1), said
-        return torch.tanh(self.combine(torch.cat([part.to(said.dtype) for part in parts], dim=2)))
+        return torch.cat([part.to(said.dtype) for part in parts], dim=2)
 
     def run(self, h: Tensor, sight: Sight, read: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
         """Return features, and the weights (n, n_said, n_steps) that they came from."""
@@ -317,12 +319,13 @@ class TransformerBody(AttendingBody):
         super().__init__(output, border)
         self.table = table
         self.transformer = transformer
-        self.n_out = transformer.enter.out_features
+        self.n_out = int(transformer.enter.out_features)
         self.dropout = Dropout(dropout)
 
     def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
         """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
-        x = self.without_answer(x)
+        if self.output == "generated":
+            return self.begin(x)
         h = _embed(x, self.table)
         past: tuple[State, ...] | None = None if carried is None else carried.layers
         n_past = 0 if past is None else min(past[0][0].shape[1], REACH - 1)
@@ -413,7 +416,8 @@ class AttentionNetwork(Remembering, Network):
         asks at a time ("sequence" and "generated"), else "scaled", whose memory does not grow with the square.
     n_hidden : int, default 128
         Units of a recurrent layer, in each direction; width of a transformer's steps.
-    n_layers : int, default 2
+    n_layers : int, default 1
+        Recurrent layers, or layers of a transformer, which wants 2 and more.
     n_heads : int, default 4
         Of the transformer; they share its width.
     positions : "sinusoidal", "learned", "rotary" or "none", default "rotary"
@@ -513,7 +517,7 @@ class AttentionNetwork(Remembering, Network):
         body: str = "recurrent",
         attention: str = "auto",
         n_hidden: int = 128,
-        n_layers: int = 2,
+        n_layers: int = 1,
         n_heads: int = 4,
         positions: str = "rotary",
         n_beams: int = 1,
@@ -571,6 +575,10 @@ class AttentionNetwork(Remembering, Network):
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
+
+    def looks_ahead(self, output: str) -> bool:
+        """Return whether a step of such an output is read with what comes after it."""
+        return output != "next"
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body for steps of these values."""

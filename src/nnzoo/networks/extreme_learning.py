@@ -265,7 +265,8 @@ class ExtremeLearningMachine(Encoder, Network):
     @property
     def ridge_(self) -> float:
         """Return λ of the readout."""
-        return float(self.network_.sums.ridge)  # pyright: ignore[reportArgumentType]
+        sums: Any = self.network_.sums
+        return float(sums.ridge)
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the body, drawn; images and sequences are flattened."""

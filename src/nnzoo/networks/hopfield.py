@@ -40,7 +40,9 @@ DAMAGED = 0.1
 """Share of the entries of a row that are turned round before the network is asked to recall it."""
 MAX_WORKED = 64
 SETTLED = 1e-6
-"""A modern recall has ended when no number moves by more."""
+"""A recall has ended when no number moves by more, or all are back where they were two sweeps before."""
+KEPT_DIGITS = {torch.float64: 12, torch.float32: 5}
+"""Digits of a level that scaling and its way back leave as they were."""
 
 
 class HopfieldMemory(nn.Module):
@@ -178,17 +180,18 @@ class Recall:
             states share the same ones, so that a row is recalled in the same way beside any other.
         """
         draw = draw or (lambda sweep: np.random.default_rng(sweep).random((self.memory.n_out, 1)))
-        before, last = None, s
+        ended = torch.zeros(len(s), 1, dtype=torch.bool, device=s.device)
+        before = last = s
         for sweep in range(self.max_sweeps):
-            after = self._sweep(last, draw(sweep) if self.temperature else None)
+            after = torch.where(ended, last, self._sweep(last, draw(sweep) if self.temperature else None))
             yield after
-            if self.memory.is_modern:
-                if bool((after - last).abs().max() <= SETTLED):
+            if not self.temperature or self.memory.is_modern:
+                # A row that has ended stays, so that it does not matter how long others go on.
+                moved = (after - last).abs().amax(dim=1, keepdim=True) > SETTLED
+                again = (after - before).abs().amax(dim=1, keepdim=True) <= SETTLED
+                ended |= ~moved | (again & (sweep > 0))
+                if bool(ended.all()):
                     return
-            elif not self.temperature and (
-                torch.equal(after, last) or (before is not None and torch.equal(after, before))
-            ):
-                return
             before, last = last, after
 
     def __call__(self, s: Tensor, draw: Callable[[int], np.ndarray] | None = None) -> Tensor:
@@ -775,8 +778,12 @@ class HopfieldNetwork(Unlabelled, Network):
 
     def _rows_of(self, states: np.ndarray) -> np.ndarray:
         """Return states (n, n_in) as rows in their own unit."""
-        rows = self._memory.row_of(torch.from_numpy(states).to(self._weight)).double().cpu().numpy()
-        return self._in_units(rows)
+        rows = self._in_units(self._memory.row_of(torch.from_numpy(states).to(self._weight)).double().cpu().numpy())
+        if self._memory.is_modern or self.inputs_.pixels:
+            return rows
+        size = np.floor(np.log10(np.maximum(np.abs(rows), np.finfo(np.float64).tiny)))
+        digits = 10.0 ** np.clip(KEPT_DIGITS[self._weight.dtype] - size, -300, 300)
+        return np.round(rows * digits) / digits
 
     def _size(self, train: Rows, target: Target) -> None:
         self.n_patterns_ = train.X.shape[0]

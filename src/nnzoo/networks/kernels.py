@@ -5,6 +5,7 @@
 Used by radial_basis.py, extreme_learning.py and support_vector.py.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from nnzoo.checks import OneOf, Real, either
 from nnzoo.opsteps import dense
 from nnzoo.trace import Step, Working, cell_name, factor, largest, shortened, shown_rows, written
-from nnzoo.tracing import Names, array
+from nnzoo.tracing import Names, array, linear
 
 GAMMA = either(OneOf(("scale",)), Real(0.0, above=True))
 """Range of γ; "scale" is 1 over the number of inputs, for rows that are standardised."""
@@ -146,3 +147,42 @@ class KernelFeatures(nn.Module):
         root = self.root.double().cpu().numpy()
         title = "Features whose products are kernels"
         yield dense(array(kernel), root, None, array(output), names.next("φ", new_layer=True), title=title)
+
+
+class Fourier(nn.Module):
+    """φ(x) = √(2/m) cos(W x + b), W from N(0, 2γ), b from U(0, 2π): φ(x)·φ(z) is near exp(-γ ‖x - z‖²).
+
+    Source: Rahimi & Recht 2007.
+    """
+
+    drawn = ("H", "random Fourier features", "a wave a unit")
+
+    def __init__(self, n_in: int, n_components: int, *, gamma: float) -> None:
+        super().__init__()
+        self.waves = nn.Linear(n_in, n_components).requires_grad_(False)
+        self.n_out = n_components
+        if not self.waves.weight.is_meta:
+            nn.init.normal_(self.waves.weight, std=math.sqrt(2 * gamma))
+            nn.init.uniform_(self.waves.bias, 0.0, 2 * math.pi)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features."""
+        return math.sqrt(2 / self.n_out) * torch.cos(self.waves(x))
+
+    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
+        """Yield the sums and the waves."""
+        sums, result = array(self.waves(x)), array(output)
+        yield linear(self.waves, array(x), sums, names)
+        before, name = names.next("φ")
+        (k,) = largest(result)
+        yield Step(
+            "waves",
+            "Random waves",
+            f"{name} = √(2 / {self.n_out}) cos({before})",
+            f"{cell_name(name, (k,))} = √(2 / {self.n_out}) cos({written(sums[k])}) = {written(result[k])}",
+            name,
+            result,
+            "Products of such features are near the kernel, so a weighted sum of them stands for all support vectors.",
+            {before: sums},
+            (k,),
+        )

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -583,7 +583,8 @@ class KohonenNetwork(Unlabelled, Network):
 
     def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
         """Return all epochs of the schedule; a batch step takes all rows."""
-        return LoopSettings(self.n_epochs, n_rows if self.method == "batch" else ONLINE_ROWS, seed, keep="last")
+        batch_size = n_rows if self.method == "batch" else ONLINE_ROWS
+        return LoopSettings(self.n_epochs, batch_size, seed, keep="last", falls=False)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the unit nearest to each row, counted from 0, row by row of the map: (n,)."""

@@ -1,12 +1,13 @@
 """What the recurrent networks share: layers over time, both directions, pooling, and the state that is carried on.
 
-A layer takes (n, T, d) and a state, a tuple of tensors (n, n_hidden), and gives (n, T, n_hidden) and the state behind
-the last step. Padding stands behind the end of a row, so it can reach nothing in the forward direction; for the
+A layer takes (n, T, d) and a state, a tuple of tensors (n, ...), and gives (n, T, n_out) and the state behind the last
+step. Padding stands behind the end of a row, so it can reach nothing in the forward direction; for the
 backward direction each row is turned round within its own length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,7 +57,7 @@ class Fused(nn.Module):
         super().__init__()
         self.kernel = kernel
         self.make_cell = make_cell
-        self.n_hidden = kernel.hidden_size
+        self.n_hidden = self.n_out = kernel.hidden_size
 
     @property
     def cell(self) -> Any:
@@ -66,6 +67,12 @@ class Fused(nn.Module):
         weights = {name.removesuffix("_l0"): weight for name, weight in self.kernel.named_parameters()}
         cell.load_state_dict(weights, assign=True)
         return cell
+
+    def trace(
+        self, x: Tensor, out: Tensor, names: tuple[str, str], shown: Collection[int] | None = None
+    ) -> Iterator[Step]:
+        """Yield how the layer reads one sequence (1, T, n_in) into ``out`` (1, T, n_hidden)."""
+        yield from trace_recurrence(self, self.cell, x, out, names, shown)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return outputs (n, T, n_hidden) and the last state."""
@@ -86,7 +93,7 @@ class Unrolled(nn.Module):
     def __init__(self, cell: Any) -> None:
         super().__init__()
         self.cell = cell
-        self.n_hidden = cell.n_hidden
+        self.n_hidden = self.n_out = cell.n_hidden
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Return outputs (n, T, n_hidden) and the last state."""
@@ -97,6 +104,12 @@ class Unrolled(nn.Module):
             now = self.cell.advance(step, now)
             out.append(now[0])
         return torch.stack(out, dim=1), now
+
+    def trace(
+        self, x: Tensor, out: Tensor, names: tuple[str, str], shown: Collection[int] | None = None
+    ) -> Iterator[Step]:
+        """Yield how the layer reads one sequence (1, T, n_in) into ``out`` (1, T, n_hidden)."""
+        yield from trace_recurrence(self, self.cell, x, out, names, shown)
 
 
 @dataclass(frozen=True)
@@ -168,7 +181,7 @@ class RecurrentBody(nn.Module):
             self.forward_layers.append(layer)
             if bidirectional:
                 self.backward_layers.append(make_layer(n_in))
-            n_in = layer.n_hidden * (2 if bidirectional else 1)
+            n_in = layer.n_out * (2 if bidirectional else 1)
         self.n_out = n_in
 
     @property
@@ -229,15 +242,14 @@ class RecurrentBody(nn.Module):
         h = x.like(read).padded()
         turned = turning(x) if self.bidirectional else None
         symbol = names.last
-        for number, layer in enumerate(self.forward_layers, start=1):
+        for number, (layer, reader) in enumerate(zip_longest(self.forward_layers, self.backward_layers), start=1):
             out = layer(h)[0]
-            shown = [x.longest] if brief else None
-            yield from trace_recurrence(layer, layer.cell, h, out, (symbol, f"h{number}"), shown)
+            yield from layer.trace(h, out, (symbol, f"h{number}"), [x.longest] if brief else None)
             if turned is not None:
-                back, reader = turn(h, turned), self.backward_layers[number - 1]
+                back = turn(h, turned)
                 from_end = reader(back)[0]
-                symbols, shown = (f"{symbol}←", f"h{number}←"), [] if brief else None
-                yield from trace_recurrence(reader, reader.cell, back, from_end, symbols, shown)
+                symbols = f"{symbol}←", f"h{number}←"
+                yield from reader.trace(back, from_end, symbols, [] if brief else None)
                 out = torch.cat([out, turn(from_end, turned)], dim=2)
             h, symbol = out, f"h{number}"
         names.number = len(self.forward_layers)

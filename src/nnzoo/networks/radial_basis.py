@@ -134,7 +134,8 @@ def choose_centers(
     X, T, weight = X[chosen], T[chosen], None if weight is None else weight[chosen]
     if way == "ols":
         return _orthogonal_least_squares(X, T, n_centers)
-    means = KMeans(n_centers, n_init=1, random_state=int(random.integers(2**31))).fit(X, sample_weight=weight)
+    means: Any = KMeans(n_centers, n_init=1, random_state=int(random.integers(2**31)))  # pyright: ignore[reportArgumentType]
+    means.fit(X, sample_weight=weight)
     return np.unique(means.cluster_centers_, axis=0)
 
 
@@ -298,7 +299,8 @@ class RadialBasisNetwork(Encoder, Network):
     @property
     def ridge_(self) -> float:
         """Return λ of the readout."""
-        return float(self.network_.sums.ridge)  # pyright: ignore[reportArgumentType]
+        sums: Any = self.network_.sums
+        return float(sums.ridge)
 
     @property
     def _body(self) -> RadialBody:

@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
+"""What the networks with memory do alike: read sequences, put the head where ``output`` says, forecast, sample, encode.
 
 output="sequence" gives one value a sequence, "step" one a step, "next" what comes next: the following numbers, or the
 following code where the steps are codes (symbols, characters, words).
@@ -37,18 +37,19 @@ from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import Trainer
 from nnzoo.training.truncated import TruncatedTrainer
 
-RECURRENT_RANGES: dict[str, Range] = {
+READING_RANGES: dict[str, Range] = {
     **TABLE_RANGES,
     **GRADIENT_RANGES,
     "output": OneOf(OUTPUTS),
     "n_hidden": Whole(1, 10**6),
-    "n_layers": Whole(1, 100),
-    "bidirectional": Truth(),
     "dropout": Real(0.0, 0.99),
     "pooling": OneOf(POOLINGS),
     "differences": Truth(),
     "bptt_steps": either(OneOf((None,)), Whole(1)),
 }
+"""Ranges of what every network with memory has."""
+
+RECURRENT_RANGES: dict[str, Range] = {**READING_RANGES, "n_layers": Whole(1, 100), "bidirectional": Truth()}
 """Ranges of what every recurrent network has."""
 
 
@@ -68,9 +69,11 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     own_counts: ClassVar[tuple[str, ...]] = ("n_errors",)
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:
-        """Return the untrained body for steps of these values."""
+        """Return the untrained body for steps of these values: one layer that reads forward, if there is no say."""
+        own = self.get_params(deep=False)
         self._check_differences()
-        if self.bidirectional and self.output == "next":
+        bidirectional = own.get("bidirectional", False)
+        if bidirectional and self.output == "next":
             raise UsageError(
                 f"{type(self).__name__}: what is next cannot be predicted by reading from the end.",
                 "Pass bidirectional=False.",
@@ -78,12 +81,17 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return RecurrentBody(
             TableInput(inputs.n_scaled, inputs.n_codes),
             self.make_layer,
-            n_layers=self.n_layers,
-            bidirectional=self.bidirectional,
+            n_layers=own.get("n_layers", 1),
+            bidirectional=bidirectional,
             dropout=self.dropout,
             pooling="last" if self.output == "next" else self.pooling,
             per_step=self.output != "sequence",
         )
+
+    def looks_ahead(self: Any, output: str) -> bool:
+        """Return whether a step of such an output is read with what comes after it."""
+        del output
+        return self.get_params(deep=False).get("bidirectional", False)
 
     def learn(self: Any, network: Any, n_rows: int, n_steps: int) -> Trainer:
         """Return gradient descent through whole sequences, or through windows of ``bptt_steps``."""
@@ -399,6 +407,13 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)
+
+    def _check_differences(self: Any) -> None:
+        if self.differences and not self._forecasts():
+            raise UsageError(
+                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
+                "Pass output='next' and task='regression', or differences=False.",
+            )
 
     def _arranged(self: Any, values: np.ndarray, rows: Ragged) -> Any:
         return in_rows(values, rows) if self.output == "step" else values

@@ -7,41 +7,36 @@ The rows with aᵢ > 0 are the support vectors: the body compares a row with eac
 b. Of several classes each pair has its f ("ovo"), and a class is scored by its votes; or each class against the rest
 ("ovr"). Regression has two a a row and the loss max(0, |y - f| - ε).
 
-Sources: Boser, Guyon & Vapnik 1992; Cortes & Vapnik 1995. The dual is solved exactly, by sequential minimal
-optimisation (Platt 1998) with the second-order choice of pairs (Fan, Chen & Lin 2005), by scikit-learn's libsvm: each
-step moves two aᵢ, too little work for an operation on tensors. For many rows ``approximation`` replaces K by features
-φ(x)·φ(z) and descends the hinge loss ½ ‖w‖² + C Σ max(0, 1 - y f) by gradient. The chart draws two hidden layers; the
-model compares with its support vectors, then adds once.
+Sources: Boser, Guyon & Vapnik 1992; Cortes & Vapnik 1995. The dual is solved exactly, by scikit-learn's libsvm: the
+learning rule, in margins.py. For many rows ``approximation`` replaces K by features φ(x)·φ(z) and descends the hinge
+loss ½ ‖w‖² + C Σ max(0, 1 - y f) by gradient. The chart draws two hidden layers; the model compares with its support
+vectors, then adds once.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.svm import SVC, SVR
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, Whole
-from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.errors import UsageError
 from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Encoder, Network, Rows, ScoreNetwork
 from nnzoo.inputs import Inputs
-from nnzoo.networks.kernels import GAMMA, KernelFeatures, gaussian, trace_gaussian
+from nnzoo.networks.kernels import GAMMA, Fourier, KernelFeatures, gaussian, trace_gaussian
+from nnzoo.networks.margins import DualTrainer, row_loss
 from nnzoo.opsteps import dense
 from nnzoo.targets import Target
 from nnzoo.trace import Step, cell_name, factor, largest, written
-from nnzoo.tracing import Names, array, linear
+from nnzoo.tracing import Names, array
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import LoopSettings, Run, Trainer
 
-MEASURE_ROWS = 2048
 DESCENT_ROWS, DESCENT_RATE = 256, 0.1
 KERNELS = ("rbf", "linear", "poly", "sigmoid")
 
@@ -109,26 +104,27 @@ class Votes(nn.Module):
     S / (3 (|S| + 1)), which never outweighs a vote.
     """
 
-    signs: Tensor
-
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        pairs = list(combinations(range(n_classes), 2))
-        signs = torch.zeros(len(pairs), n_classes)
-        for row, (first, second) in enumerate(pairs):
-            signs[row, first], signs[row, second] = 1, -1
-        self.register_buffer("signs", signs, persistent=False)
+        self.n_classes = n_classes
+
+    def signs(self) -> np.ndarray:
+        """Return (n_pairs, n_classes) with 1 for the first class of a pair, -1 for the second, else 0."""
+        pairs = np.array(list(combinations(range(self.n_classes), 2)))
+        classes = np.arange(self.n_classes)
+        return (pairs[:, :1] == classes).astype(np.float64) - (pairs[:, 1:] == classes)
 
     def forward(self, decisions: Tensor) -> Tensor:
         """Return the scores."""
+        signs = torch.from_numpy(self.signs()).to(decisions)
         won = torch.where(decisions >= 0, 1.0, -1.0).to(decisions.dtype)
-        votes = (won @ self.signs + self.signs.abs().sum(dim=0)) / 2
-        total = decisions @ self.signs
+        votes = (won @ signs + signs.abs().sum(dim=0)) / 2
+        total = decisions @ signs
         return votes + total / (3 * (total.abs() + 1))
 
     def trace(self, decisions: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield how the pairs vote."""
-        d, votes, signs = array(decisions), array(output), self.signs.double().cpu().numpy()
+        d, votes, signs = array(decisions), array(output), self.signs()
         before, name = names.next("v")
         (k,) = largest(votes)
         total = float(d @ signs[:, k])
@@ -143,45 +139,6 @@ class Votes(nn.Module):
             votes,
             "Each pair of classes has a decision of its own; the class that wins most pairs is said.",
             {before: d, "signs": signs},
-            (k,),
-        )
-
-
-class Fourier(nn.Module):
-    """φ(x) = √(2/m) cos(W x + b), W from N(0, 2γ), b from U(0, 2π): φ(x)·φ(z) is near exp(-γ ‖x - z‖²).
-
-    Source: Rahimi & Recht 2007.
-    """
-
-    drawn = ("H", "random Fourier features", "a wave a unit")
-
-    def __init__(self, n_in: int, n_components: int, *, gamma: float) -> None:
-        super().__init__()
-        self.waves = nn.Linear(n_in, n_components).requires_grad_(False)
-        self.n_out = n_components
-        if not self.waves.weight.is_meta:
-            nn.init.normal_(self.waves.weight, std=math.sqrt(2 * gamma))
-            nn.init.uniform_(self.waves.bias, 0.0, 2 * math.pi)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features."""
-        return math.sqrt(2 / self.n_out) * torch.cos(self.waves(x))
-
-    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield the sums and the waves."""
-        sums, result = array(self.waves(x)), array(output)
-        yield linear(self.waves, array(x), sums, names)
-        before, name = names.next("φ")
-        (k,) = largest(result)
-        yield Step(
-            "waves",
-            "Random waves",
-            f"{name} = √(2 / {self.n_out}) cos({before})",
-            f"{cell_name(name, (k,))} = √(2 / {self.n_out}) cos({written(sums[k])}) = {written(result[k])}",
-            name,
-            result,
-            "Products of such features are near the kernel, so a weighted sum of them stands for all support vectors.",
-            {before: sums},
             (k,),
         )
 
@@ -206,148 +163,17 @@ class SupportVectorBody(nn.Module):
         h = self.features(x.flatten(1))
         return self.votes(self.pairs(h)) if hasattr(self, "pairs") else h
 
-    def take(self, machines: "Machines", X: np.ndarray) -> None:
-        """Take over the support vectors, and of pairs of classes their sums."""
-        self.support = torch.from_numpy(machines.support)
-        self.features.vectors = nn.Parameter(torch.from_numpy(X[machines.support]), requires_grad=False)
-        self.features.n_out = len(machines.support)
+    def resize(self, n_support: int) -> None:
+        """Make room for so many support vectors."""
+        n_in = self.features.vectors.shape[1]
+        self.support = torch.zeros(n_support, dtype=torch.int64)
+        self.features.vectors = nn.Parameter(torch.zeros(n_support, n_in, dtype=torch.float64), requires_grad=False)
+        self.features.n_out = n_support
         if hasattr(self, "pairs"):
-            self.pairs = machines.layer().requires_grad_(False)
+            n_pairs = self.pairs.out_features
+            self.pairs = nn.utils.skip_init(nn.Linear, n_support, n_pairs, dtype=torch.float64).requires_grad_(False)
         else:
-            self.n_out = len(machines.support)
-
-
-@dataclass(frozen=True)
-class Machines:
-    """Support vectors by their row, (m,), aᵢ yᵢ of each machine (n_machines, m), and b (n_machines,)."""
-
-    support: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray
-
-    def layer(self) -> nn.Linear:
-        """Return them as a layer."""
-        layer = nn.utils.skip_init(nn.Linear, len(self.support), len(self.bias), dtype=torch.float64)
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(self.weight))
-            layer.bias.copy_(torch.from_numpy(self.bias))
-        return layer
-
-    @classmethod
-    def beside(cls, found: Sequence["Machines"]) -> "Machines":
-        """Return several as one, over the support vectors of all; there is one at the least."""
-        support = np.unique(np.concatenate([each.support for each in found]))
-        support = support if len(support) else np.zeros(1, dtype=np.int64)
-        weight = np.zeros((len(found), len(support)))
-        for row, each in enumerate(found):
-            weight[row, np.searchsorted(support, each.support)] = each.weight[0]
-        return cls(support, weight, np.concatenate([each.bias for each in found]))
-
-    @classmethod
-    def of_pairs(cls, machine: SVC) -> "Machines":
-        """Return those of all pairs of classes: libsvm holds aᵢ yᵢ of a row for each other class in one matrix."""
-        ends = np.cumsum(machine.n_support_)
-        own = [slice(end - n, end) for end, n in zip(ends, machine.n_support_, strict=True)]
-        weight = np.zeros((len(machine.intercept_), len(machine.support_)))
-        for row, (first, second) in enumerate(combinations(range(len(own)), 2)):
-            weight[row, own[first]] = machine.dual_coef_[second - 1, own[first]]
-            weight[row, own[second]] = machine.dual_coef_[first, own[second]]
-        return cls(machine.support_.astype(np.int64), weight, machine.intercept_.copy())
-
-
-class DualTrainer:
-    """Solve the dual exactly, on all rows in one step.
-
-    Parameters
-    ----------
-    network : ScoreNetwork
-        Its body takes over the support vectors, its last layer aᵢ yᵢ and b.
-    kind : str
-        The head's kind.
-    machine : mapping
-        Keywords of scikit-learn's SVC and SVR.
-    epsilon : float
-    """
-
-    finished = True
-
-    def __init__(self, network: Any, kind: str, machine: Mapping[str, Any], *, epsilon: float) -> None:
-        self.network = network
-        self.kind = kind
-        self.machine = machine
-        self.epsilon = epsilon
-
-    def step(self, batch: Batch, generator: torch.Generator) -> dict[str, float]:
-        """Solve; returns the loss of the rows."""
-        with torch.no_grad():
-            X = self.network.scaling(batch.inputs).flatten(1).double().numpy()
-        target: Any = batch.target
-        y, weight = target.numpy(), None if batch.weight is None else batch.weight.double().numpy()
-        body = self.network.body
-        if hasattr(body, "pairs"):
-            machines = Machines.of_pairs(SVC(**self.machine).fit(X, y, weight))
-            body.take(machines, X)
-            n_classes = body.n_out
-            self.network.head = Machines(np.arange(n_classes), np.eye(n_classes), np.zeros(n_classes)).layer()
-        else:
-            columns = y[:, None] == np.arange(self.network.head.out_features) if self.kind == "multiclass" else y
-            found = [self._solve(X, columns[:, k], weight) for k in range(columns.shape[1])]
-            machines = Machines.beside(found)
-            body.take(machines, X)
-            self.network.head = machines.layer()
-        return {"loss": self.measure(batch)}
-
-    def _solve(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Machines:
-        """Return the machine of one score; of rows that are all of one label the constant one."""
-        if self.kind == "regression":
-            machine: Any = SVR(epsilon=self.epsilon, **self.machine).fit(X, y, weight)
-        elif y.min() == y.max():
-            return Machines(np.zeros(0, dtype=np.int64), np.zeros((1, 0)), np.array([1.0 if y[0] else -1.0]))
-        else:
-            machine = SVC(**self.machine).fit(X, y, weight)
-        order = np.argsort(machine.support_)
-        return Machines(machine.support_[order].astype(np.int64), machine.dual_coef_[:, order], machine.intercept_)
-
-    def measure(self, batch: Batch) -> float:
-        """Return the share of rows that are labelled wrong, or the mean of max(0, |y - f| - ε)."""
-        total = 0.0
-        with torch.inference_mode():
-            for part in batch.pieces(MEASURE_ROWS, MEASURE_ROWS):
-                losses = row_loss(self.network(part.inputs), part.target, self.kind, self.epsilon, of_margin=False)
-                total += float(part.mean(losses)) * len(part)
-        return total / len(batch)
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the live tensors that a prediction needs."""
-        return self.network.state_dict()
-
-    def state(self) -> tuple[Any, dict[str, Tensor]]:
-        """Return them: there is no state beside them."""
-        return None, {f".{name}": tensor for name, tensor in self.weights().items()}
-
-    def load_state(self, values: Any, tensors: dict[str, Tensor]) -> None:
-        """Take over what :meth:`state` gave."""
-        self.restart({name.removeprefix("."): tensor for name, tensor in tensors.items()})
-
-    def restart(self, weights: dict[str, Tensor]) -> None:
-        """Take over these weights, however many support vectors they have."""
-        self.network.load_state_dict(weights, assign=True)
-
-
-def row_loss(scores: Tensor, target: Any, kind: str, epsilon: float, *, of_margin: bool = True) -> Tensor:
-    """Return Σ over scores of max(0, 1 - y f), or of max(0, |y - f| - ε), for each row (n,).
-
-    Without margin a label costs 1 where it is wrong, and else nothing.
-    """
-    if kind == "regression":
-        return ((scores - target).abs() - epsilon).clamp(min=0.0).sum(dim=1)
-    if kind == "multiclass":
-        wrong = scores.argmax(dim=1) != target
-        signs = 2 * nn.functional.one_hot(target, scores.shape[1]) - 1
-    else:
-        wrong = ((scores > 0) != target.bool()).any(dim=1)
-        signs = 2 * target - 1
-    return (1 - signs * scores).clamp(min=0.0).sum(dim=1) if of_margin else wrong.to(scores.dtype)
+            self.n_out = n_support
 
 
 def _approximates(network: "SupportVectorMachine") -> bool:
@@ -407,8 +233,8 @@ class SupportVectorMachine(Encoder, Network):
     classes_ : ndarray of shape (n_classes,)
     n_features_in_, n_iter_ : int
     history_ : dict of str to list
-        "train_loss" is the share of rows that are labelled wrong, or the mean error beyond ``epsilon``; of an
-        approximation the hinge loss.
+        "train_loss" is the share of rows that are labelled wrong, or the mean error beyond ``epsilon``, of at most
+        1,000 rows; of an approximation the hinge loss.
 
     Notes
     -----
@@ -530,7 +356,9 @@ class SupportVectorMachine(Encoder, Network):
         return LoopSettings(self.n_epochs, DESCENT_ROWS, seed, keep="last")
 
     @available_if(_approximates)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Pass once through some rows; for approximations, whose features stay as the first call drew them."""
         return super().partial_fit(X, y, classes, sample_weight)
 

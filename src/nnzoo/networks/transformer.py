@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo import opsteps
-from nnzoo.networks.attending import Sight, attend, remember, scaled_weights, trace_matrix
+from nnzoo.networks.attending import Sight, attend, linear, remember, scaled_weights, trace_matrix
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import State
-from nnzoo.networks.parts import Dropout, draw_normal, initialize
+from nnzoo.networks.parts import Dropout, draw_normal
 from nnzoo.trace import MAX_SHOWN, Step, cell_name, largest, sum_of_products, written
 from nnzoo.tracing import Names
 
@@ -97,8 +97,8 @@ class SelfAttention(nn.Module):
         self.rotary = rotary
         self.drawn = ("Y", "attention", "of all steps to all steps")
         self.n_out = width
-        self.qkv = initialize(nn.Linear(width, 3 * width), "glorot")
-        self.out = initialize(nn.Linear(width, width), "glorot")
+        self.qkv = linear(width, 3 * width)
+        self.out = linear(width, width)
 
     def project(self, x: Tensor, past: State | None, first: int) -> tuple[Tensor, Tensor, Tensor, State]:
         """Return queries, keys and values (n, n_heads, n_steps, d), and keys and values (n, n_steps, width) to keep."""
@@ -137,8 +137,8 @@ class Block(nn.Module):
         self.norm_attention = nn.LayerNorm(width)
         self.attention = SelfAttention(width, n_heads, rotary=rotary)
         self.norm_dense = nn.LayerNorm(width)
-        self.wide = initialize(nn.Linear(width, WIDER * width), "he")
-        self.narrow = initialize(nn.Linear(WIDER * width, width), "glorot")
+        self.wide = linear(width, WIDER * width, init="he")
+        self.narrow = linear(WIDER * width, width)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, sight: Sight, past: State | None, first: int) -> tuple[Tensor, State]:
@@ -210,7 +210,7 @@ class Transformer(nn.Module):
         self, n_in: int, width: int, *, n_layers: int, n_heads: int, dropout: float = 0.0, positions: str = "sinusoidal"
     ) -> None:
         super().__init__()
-        self.enter = initialize(nn.Linear(n_in, width), "glorot")
+        self.enter = linear(n_in, width)
         self.positions = Positions(positions, width)
         rotary = positions == "rotary"
         self.blocks = nn.ModuleList([Block(width, n_heads, dropout=dropout, rotary=rotary) for _ in range(n_layers)])

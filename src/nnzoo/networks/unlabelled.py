@@ -22,7 +22,7 @@ from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Rows
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, reconstruct_by_components
-from nnzoo.heads import HEADS
+from nnzoo.heads import NO_HEAD
 from nnzoo.inputs import PIXEL_MAX, Inputs
 from nnzoo.targets import NO_TARGET, Target
 from nnzoo.trace import Step
@@ -148,7 +148,7 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return gradient descent on the losses of the body."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         arithmetic = Arithmetic.named(self.arithmetic_)
-        return GradientTrainer(network, HEADS["none"].row_loss, settings, arithmetic, losses=_losses)
+        return GradientTrainer(network, NO_HEAD.row_loss, settings, arithmetic, losses=_losses)
 
     def fit_run(
         self: Any, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None

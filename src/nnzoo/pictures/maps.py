@@ -42,7 +42,9 @@ def draw_maps(maps: Mapping[str, np.ndarray], *, hexagonal: bool) -> "Figure":
         panels = figure.subplots(n_lines, n_wide, squeeze=False).ravel()
         for axes, (name, values) in zip(panels, maps.items(), strict=False):
             _draw_map(axes, values, hexagonal=hexagonal)
-            axes.set_title(f"{label(name)}\n{values.min():.4g} to {values.max():.4g}", color=INK, fontsize=8, parse_math=False)
+            axes.set_title(
+                f"{label(name)}\n{values.min():.4g} to {values.max():.4g}", color=INK, fontsize=8, parse_math=False
+            )
         for axes in panels:
             axes.set_axis_off()
     return figure

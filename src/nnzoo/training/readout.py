@@ -40,8 +40,8 @@ PASS_ROWS = 16_384
 """Rows of a step; its end solves for the weights, so few steps are wanted."""
 PIECE_ROWS, PIECE_STEPS = 2048, 2**16
 """Rows, and steps of sequences, whose features are held at a time."""
-KEPT_ROWS = 1024
-"""Rows that are kept for leave-one-out errors."""
+LEFT_OUT_ROWS = 1024
+"""So many rows are left out, one by one, to choose λ and the factor of the probabilities."""
 CLEAR_OF_ROUNDING = 1e3
 """λ is safe above so many rounding errors of the largest eigenvalue."""
 RIDGES = torch.logspace(-10, 2, 25, dtype=torch.float64)
@@ -127,11 +127,24 @@ class Kept:
     def joined(self, other: "Kept", most: int) -> "Kept":
         """Return the rows of both; of more than ``most`` those with the lowest lots, an even draw from all seen."""
         mine, theirs = (rows.parts() for rows in (self, other))
-        parts = [torch.cat(pair) for pair in zip(mine, theirs, strict=True)]
-        if len(parts[-1]) > most:
-            chosen = parts[-1].argsort()[:most].sort()[0]
-            parts = [part[chosen] for part in parts]
-        return Kept(*parts)
+        if len(self) + len(other) <= most:
+            return Kept(*(torch.cat(pair) for pair in zip(mine, theirs, strict=True)))
+        lots = torch.cat([self.lot, other.lot])
+        is_kept = lots <= lots.kthvalue(most)[0]
+        stays, comes = is_kept[: len(self)], is_kept[len(self) :]
+        if len(self) < most:
+            return Kept(*(torch.cat([own[stays], new[comes]]) for own, new in zip(mine, theirs, strict=True)))
+        places = (~stays).nonzero()[:, 0]
+        for own, new in zip(mine, theirs, strict=True):
+            own[places] = new[comes]
+        return self
+
+    def drawn(self, most: int) -> "Kept":
+        """Return at most so many of the rows, an even draw from them."""
+        if len(self) <= most:
+            return self
+        chosen = self.lot.argsort()[:most]
+        return Kept(*(part[chosen] for part in self.parts()))
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the four tensors."""
@@ -203,7 +216,7 @@ class ReadoutTrainer:
         self.ridge = ridge
         self.with_bias = with_bias
         n_features, n_scores = network.head.in_features, network.head.out_features
-        self.n_kept = max(KEPT_ROWS, 2 * n_features)
+        self.n_kept = max(LEFT_OUT_ROWS, 2 * n_features)
         empty = self.sums.gram.new_empty
         self.kept = Kept(empty(0, n_features), empty(0, n_scores), empty(0), empty(0))
 
@@ -316,8 +329,9 @@ class ReadoutTrainer:
 
     def _least_left_out(self, spectrum: Spectrum, sums: Centred) -> Solution:
         """Return β for the λ with the least leave-one-out error."""
-        z = (self.kept.features - sums.mean) @ spectrum.vectors
-        target, weight = self.kept.target - sums.mean_target, self.kept.weight
+        rows = self.kept.drawn(LEFT_OUT_ROWS)
+        z = (rows.features - sums.mean) @ spectrum.vectors
+        target, weight = rows.target - sums.mean_target, rows.weight
         ridges = (RIDGES * float(sums.gram.diagonal().mean())).tolist()
         errors = []
         for ridge in ridges:
@@ -334,7 +348,8 @@ class ReadoutTrainer:
         self.sums.error.fill_(float((sums.square.sum() - (solution.weight * sums.cross).sum()).clamp(min=0.0)))
         factor = 1.0
         if self.head.kind != "regression":
-            factor = probability_factor(self.head, left_out(self.kept, solution, sums), self.kept)
+            rows = self.kept.drawn(LEFT_OUT_ROWS)
+            factor = probability_factor(self.head, left_out(rows, solution, sums), rows)
         layer = self.network.head
         with torch.no_grad():
             layer.weight.copy_(factor * solution.weight.t())
