@@ -50,5 +50,5 @@ FIGURES = (
         tolerance=0.005,
     ),
     Figure("duality gap as a share of the primal", 1e-3, "theorem", STRONG, "down", gap, by="all"),
-    Figure("test accuracy, Fashion-MNIST, 10,000 images to train", 0.88, "own target", "", "up", fashion, n_seeds=3),
+    Figure("test accuracy, Fashion-MNIST, 10,000 images to train", 0.86, "own target", "", "up", fashion, n_seeds=3),
 )  # fmt: skip

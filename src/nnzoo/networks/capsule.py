@@ -87,8 +87,9 @@ class PrimaryCapsules(nn.Module):
     def __init__(self, n_in: int, n_maps: int, dim: int, sides: tuple[int, int], size: tuple[int, int]) -> None:
         super().__init__()
         self.dim = dim
-        self.maps = initialize(nn.Conv2d(n_in, n_maps * dim, sides, stride=2), "glorot")
-        self.places = tuple((n - side) // 2 + 1 for n, side in zip(size, sides, strict=True))
+        stride = min(2, *sides)  # filters of one pixel would pass over every other one
+        self.maps = initialize(nn.Conv2d(n_in, n_maps * dim, sides, stride), "glorot")
+        self.places = tuple((n - side) // stride + 1 for n, side in zip(size, sides, strict=True))
         self.n_capsules = self.n_out = n_maps * math.prod(self.places)
         self.drawn = ("C", "primary capsules", f"of {dim}, at {' x '.join(map(str, self.places))} places")
 
