@@ -31,6 +31,8 @@ from nnzoo import (
     EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
+    HopfieldNetwork,
+    KohonenNetwork,
     LiquidStateMachine,
     Model,
     ModelFileError,
@@ -171,6 +173,17 @@ CASES = {
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
+    "HopfieldNetwork modern": (
+        lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0),
+        lambda: images(np.uint8),
+    ),
+    "HopfieldNetwork dense": (lambda: HopfieldNetwork(memory="dense", max_sweeps=3, random_state=0), wine),
+    "KohonenNetwork": (lambda: KohonenNetwork(n_rows=3, n_columns=4, grid="hexagonal", **SHORT), wine),
+    "KohonenNetwork online": (
+        lambda: KohonenNetwork(n_rows=3, n_columns=3, method="online", codes="distances", kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
     "AttentionNetwork": (lambda: AttentionNetwork(n_hidden=4, categorical_features=[1], **SHORT), sequences),

@@ -17,6 +17,8 @@ _WHERE = {
     "nnzoo.explanation.passes": ("explain",),
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.autoencoder": ("Autoencoder",),
+    "nnzoo.networks.hopfield": ("HopfieldNetwork",),
+    "nnzoo.networks.kohonen": ("KohonenNetwork",),
     "nnzoo.networks.attention": ("AttentionNetwork",),
     "nnzoo.networks.differentiable_computer": ("DifferentiableNeuralComputer",),
     "nnzoo.networks.feed_forward": ("FeedForward",),

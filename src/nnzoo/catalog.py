@@ -152,6 +152,17 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
+        "Hopfield 1982; Ramsauer et al. 2020",
+        ("table", "image"), (), False,
+        (
+            "W = (1/N) Σ_μ ξ_μ ξ_μᵀ, w_ii = 0", "s_i ← sign(Σ_j w_ij s_j - θ)", "E = -½ sᵀWs + θ Σ s_i",
+            "modern: q ← Ξᵀ softmax(β Ξ q)",
+        ), "storing the rows in its weights, in one pass; no gradient",
+        "completing a few binary patterns, memory like attention; not for correlated patterns by Hebb's rule, many rows",
+        ("associative-memory",),
+    ),
+    Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
         "LeCun et al. 1998; Fukushima 1980",
         ("image",), ("classification", "regression"), False,
@@ -196,6 +207,16 @@ CATALOG = (
         BACKPROPAGATION,
         "depth, larger image sets, tables with many rows; not for deep image models on a small processor",
         ("resnet", "residual", "deep-residual", "residual-network"), few_rows=1_000, sees_places=True,
+    ),
+    Row(
+        "KN", "Kohonen Network", "KohonenNetwork", "nnzoo.networks.kohonen", 1982, "Kohonen 1982",
+        ("table", "image"), (), False,
+        (
+            "c = argmin_i ‖x - m_i‖", "h_ci = exp(-d(c, i)² / (2 σ²)), d measured on the map",
+            "m_i = Σ_n h_c(n)i x_n / Σ_n h_c(n)i", "or, row by row, m_i ← m_i + α h_ci (x - m_i)",
+        ), "a unit and its neighbours on the map move to the rows that they answer to; no gradient",
+        "maps for people to read; not for pure clustering or the best embedding",
+        ("som", "self-organising-map", "self-organizing-map"),
     ),
     Row(
         "SVM", "Support Vector Machine", "SupportVectorMachine", "nnzoo.networks.support_vector", 1995,

@@ -117,7 +117,7 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
         layers.append(DrawnLayer("H", module.body.n_out, name, "code of its own", n_rest))
     if head is not None:
         layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
-    elif hasattr(module.body, "decode"):
+    elif hasattr(module.body, "decode") and (row is None or set("MO") & set(drawing_of(row.abbreviation).cells)):
         layers.append(DrawnLayer("M", inputs.n_features, "given back", _times(inputs.shape), link=""))
     for n, layer in enumerate(layers):
         seen = any(before.letter == "K" for before in layers[:n])

@@ -36,6 +36,7 @@ SMALL = {
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
+SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 for name in ("auto-encoder", "variational-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -61,7 +62,7 @@ def small(samples):
 
 
 def test_the_gradient_is_that_of_differences(row, small):
-    if row.id == "perceptron":
+    if row.id in ("perceptron", "hopfield-network", "kohonen-network"):
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
@@ -245,6 +246,14 @@ def variational(x, w):
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
 
 
+def hopfield(x, w):
+    return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
+
+
+def kohonen(x, w):
+    return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
+
+
 def attention(x, w):
     """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
@@ -366,6 +375,8 @@ FORWARD = {
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
+    "hopfield-network": hopfield,
+    "kohonen-network": kohonen,
     "neural-turing-machine": turing_machine,
     "differentiable-neural-computer": computer,
 }

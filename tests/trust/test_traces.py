@@ -267,6 +267,46 @@ def of_distances(f):
     return computed
 
 
+def metric_distances(measure):
+    def computed(step):
+        x, w = step.operands.values()
+        return step.result[step.cell], measure(x, w if w.ndim == 1 else w[step.cell])
+
+    return computed
+
+
+def recalled(step):
+    """Each unit takes the sign of what the others tell it, in turn, until none changes."""
+    s, *rest = step.operands.values()
+    if not rest:
+        return step.result.shape, s.shape
+    s, changed = s.copy(), True
+    while changed:
+        changed = False
+        for i, row in enumerate(rest[0]):
+            told = row @ s
+            if abs(told) > 1e-9 and np.sign(told) != s[i]:
+                s[i], changed = np.sign(told), True
+    return step.result, s
+
+
+def overlaps(step):
+    s, patterns = step.operands.values()
+    return (
+        (step.result[step.cell], patterns @ s / len(s)) if patterns.ndim == 1 else (step.result, patterns @ s / len(s))
+    )
+
+
+def agreement(step):
+    q, prior, beta, patterns = step.operands.values()
+    return step.result, beta * patterns @ q + prior
+
+
+def unit(step):
+    (w,) = step.operands.values()
+    return step.result, w if w.ndim == 1 else w[int(re.search(r"line (\d+)", step.numbers)[1]) - 1]
+
+
 def votes(step):
     decisions, signs = step.operands.values()
     won = ((np.where(decisions >= 0, 1, -1)[:, None] * signs) > 0).sum(axis=0)
@@ -291,6 +331,15 @@ AGAIN = {
     "squared error": squared_error,
     "code distribution": one(lambda sums: np.split(sums, 2)[0]),
     "squared distances": squared_distances,
+    "cosine distances": metric_distances(lambda x, w: 1 - x @ w / np.linalg.norm(x) / np.linalg.norm(w)),
+    "manhattan distances": metric_distances(lambda x, w: np.abs(x - w).sum()),
+    "best unit": lambda step: (step.result[0], next(iter(step.operands.values())).argmin()),
+    "unit": unit,
+    "signs": one(lambda x: np.where(x > 0, 1, -1)),
+    "recall": recalled,
+    "overlaps": overlaps,
+    "agreement": agreement,
+    "best pattern": lambda step: (step.result[0], next(iter(step.operands.values())).argmax()),
     "gaussian": of_distances(lambda s: np.exp(-s)),
     "multiquadric": of_distances(lambda s: np.sqrt(1 + s)),
     "inverse_multiquadric": of_distances(lambda s: 1 / np.sqrt(1 + s)),
@@ -650,6 +699,36 @@ def test_images_that_come_back_are_traced_to_what_was_lost():
         if step.op in ("transposed convolution", "dense", "squared error"):
             np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
     np.testing.assert_allclose(steps[-1].result, -network.score_samples(X[3:4]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "manhattan"])
+def test_a_map_is_traced_to_the_unit_that_answers(metric):
+    X, _ = pictures()
+    network = nnzoo.KohonenNetwork(n_rows=3, n_columns=3, metric=metric, kind="image", n_epochs=2).fit(X)
+    steps = list(network.trace(X[3:4]))
+    assert [step.op for step in steps] == ["scaled", f"{metric} distances", "best unit", "unit", "squared error"]
+    assert steps[2].result == network.predict(X[3:4])
+    for step in steps:
+        np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        ("classic", ["scaled", "signs", "dense", "recall", "overlaps", "best pattern"]),
+        ("dense", ["scaled", "signs", "recall", "overlaps", "best pattern"]),
+        ("modern", ["scaled", "agreement", "attention shares", "context", "overlaps", "best pattern"]),
+    ],
+)
+def test_a_recall_is_traced_to_the_pattern_that_it_ends_in(memory, expected):
+    X, _ = columns()
+    network = nnzoo.HopfieldNetwork(memory=memory, threshold=0.05 * (memory == "classic")).fit(X)
+    steps = list(network.trace(X[3:4]))
+    assert [step.op for step in steps] == expected
+    assert steps[-1].result == network.answers(X[3:4])["prediction"]
+    for step in steps:
+        if step.op != "recall":
+            np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
 
 
 def test_code_between_the_layers_is_said_to_be_unknown():

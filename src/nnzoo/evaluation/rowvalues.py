@@ -5,7 +5,7 @@ its interval from the bootstrap over rows, and is compared with the competitors 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +127,13 @@ def evaluate_row_values(
         history=None if history is None else {name: list(values) for name, values in history.items()},
         shows=found.shows,
     )
+
+
+def timed_competitor(name: str, measure: Callable[[], np.ndarray], note: str) -> Competitor:
+    """Return a competitor by the function that gives its number for each row."""
+    start = time.monotonic()
+    values = measure()
+    return Competitor(name, values, time.monotonic() - start, note)
 
 
 def reconstruct_by_components(known: np.ndarray, rows: np.ndarray, n_components: int) -> list[Competitor]:

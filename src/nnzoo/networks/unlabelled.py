@@ -84,6 +84,8 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     task: ClassVar[None] = None
     in_unit_range: ClassVar[bool] = False
     """Whether the network takes its rows as numbers from 0 to 1 in place of standardised ones."""
+    shows_inputs: ClassVar[bool] = False
+    """Whether ``measures`` takes the names of the inputs, which its pictures show."""
 
     def transform(self: Any, X: Any) -> np.ndarray:
         """Return the code of each row, (n, n_out)."""

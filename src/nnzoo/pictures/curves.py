@@ -52,6 +52,19 @@ def training_curves(history: Mapping[str, Sequence[float | None]]) -> "Figure | 
     return figure
 
 
+def energy_curves(energies: np.ndarray) -> "Figure":
+    """Return a line for each state, its energy after each sweep (n_sweeps + 1, n)."""
+    from matplotlib.ticker import MaxNLocator
+
+    with drawing():
+        figure, axes = new_figure()
+        axes.plot(np.arange(len(energies)), energies, color=BLUE, linewidth=1.2, alpha=0.7)
+        axes.set_xlabel("sweep")
+        axes.set_ylabel("energy")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
 def calibration_curve(said: Sequence[float], right: Sequence[float], ends: Sequence[tuple[float, float]]) -> "Figure":
     """Return how often predictions are right against how sure the network was, with 95 % intervals.
 

@@ -89,6 +89,8 @@ class LoopSettings:
         For ``patience`` a loss is better when it falls by more than this share of itself.
     keep : "best" or "last"
         Which weights the run gives: those of the best epoch, or those of the last.
+    falls : bool
+        Whether the loss is what training brings down, so that one that never falls is worth a warning.
     """
 
     n_epochs: int
@@ -98,6 +100,7 @@ class LoopSettings:
     tolerance: float = 1e-5
     shuffle: bool = True
     keep: str = "best"
+    falls: bool = True
 
 
 @dataclass
@@ -330,7 +333,7 @@ class Loop:
 
     def _warn_of_plateau(self) -> None:
         """Say that training has stood still from its first epoch on."""
-        losses = self.history.get("train_loss", [])
+        losses = self.history.get("train_loss", []) if self.settings.falls else []
         if len(losses) >= PLATEAU_EPOCHS and min(losses) > losses[0] - PLATEAU_SHARE * abs(losses[0]) and losses[0]:
             warnings.warn(
                 f"the training loss has not fallen since the first of {len(losses)} epochs ({losses[0]:.4g} then, "
