@@ -126,7 +126,8 @@ def _add_layers(
         if isinstance(module, nn.Linear):
             found.append(DrawnLayer("H", module.out_features, f"dense {len(found) + 1}", "", _count(module)))
         elif hasattr(module, "drawn"):
-            found.append(DrawnLayer(*module.drawn(), _count(module)))
+            letter, n_cells, title, words = module.drawn()  # pyright: ignore[reportCallIssue]
+            found.append(DrawnLayer(letter, n_cells, title, words, _count(module)))
         elif isinstance(module, CONVOLUTIONS):
             maps = f"maps {_times(shapes[module][1:])}" if module in shapes else "maps"
             title = f"convolution {len(found) + 1}"
