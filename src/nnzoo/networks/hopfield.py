@@ -143,10 +143,8 @@ class HopfieldMemory(nn.Module):
     @property
     def rounding(self) -> float:
         """Return how far from 0 a field may be and still be 0."""
-        if self.memory == "classic":
-            largest = float(self.weight.abs().max())
-        else:
-            largest = float(self.mass.sum()) / self.n_out
+        classic = self.memory == "classic"
+        largest = float(self.weight.abs().max()) if classic else float(self.mass.sum()) / self.n_out
         return torch.finfo(self.mass.dtype).eps * self.n_out * largest
 
 
@@ -424,7 +422,7 @@ def _trace_sweeps(memory: HopfieldMemory, recall: Recall, s: Tensor, names: Name
         "recall",
         f"Recall, {recall.update if not recall.temperature else 'by chance'}",
         f"{name}[i] ← sign(Σ over j of W[i, j] {name}[j] - θ), where it is 0 as it was, again and again",
-        f"E from {written(energies[0])} to {written(energies[-1])} in {len(states) - 1} sweeps; {changed} units changed",
+        f"E from {written(energies[0])} to {written(energies[-1])} in {len(states) - 1} sweeps; {changed} units turned",
         name,
         array(states[-1]),
         "Each turn of a unit lowers the energy or leaves it, so the state runs down to a valley and stays.",
@@ -721,7 +719,7 @@ class HopfieldNetwork(Unlabelled, Network):
         return RowValues(
             "recalled",
             "higher",
-            "Share of the entries of a row that lie on the right side of their column's mean, after a tenth of them was "
+            "Share of the entries of a row that lie on the right side of their column's mean, after a tenth was "
             "turned round and the network recalled the row.",
             right(found),
             competitors,
