@@ -344,7 +344,7 @@ def echo_state(x, w):
 
 
 def liquid_state(x, w):
-    """Hold each value for 10 ms; τ is 30 ms, rest 3 ms, and spikes fade in 200 ms."""
+    """Hold each value for 10 ms; τ is 30 ms, rest 3 ms, and spikes fade in 30 ms."""
     name = "body.forward_layers.0."
     r, v, s, rest = np.zeros(20), np.zeros(20), np.zeros(20), np.zeros(20)
     keep = np.exp(-1 / 30)
@@ -353,7 +353,7 @@ def liquid_state(x, w):
         for _ in range(10):
             v = np.where(rest > 0, 0.0, keep * v + (1 - keep) * current + w[name + "links.weight"] @ s)
             s = (v >= 1).astype(float)
-            v, rest, r = v * (1 - s), np.where(s > 0, 3, rest - 1), np.exp(-1 / 200) * r + s
+            v, rest, r = v * (1 - s), np.where(s > 0, 3, rest - 1), np.exp(-1 / 30) * r + s
     return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
 
 

@@ -218,7 +218,7 @@ class LiquidStateMachine(Reservoir, Network):
         τ of the voltage, in ms.
     refractory : int, default 3
         t_ref, in ms.
-    filter_tau : float, default 200.0
+    filter_tau : float, default 30.0
         τ_f of the filter that makes states of spikes, in ms.
     hold : int, default 10
         How many ms each step of a sequence lasts.
@@ -292,7 +292,7 @@ class LiquidStateMachine(Reservoir, Network):
         background: float = 0.5,
         tau: float = 30.0,
         refractory: int = 3,
-        filter_tau: float = 200.0,
+        filter_tau: float = 30.0,
         hold: int = 10,
         pooling: str = "last",
         differences: bool = False,
