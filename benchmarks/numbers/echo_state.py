@@ -25,9 +25,7 @@ def chaos(delay: float, n_steps: int, seed: int, **more: float) -> float:
 
     It learns ``n_steps`` of one series; then of each other series 1,000 steps come in, and 84 follow by themselves.
     """
-    series = np.tanh(
-        mackey_glass(max(n_steps, TAUGHT + AHEAD), delay=delay, n_series=N_RUNS + 1, random_state=seed) - 1
-    )
+    series = np.tanh(mackey_glass(max(n_steps, TAUGHT + AHEAD), delay=delay, n_series=N_RUNS + 1, random_state=seed) - 1)
     net = EchoStateNetwork(task="regression", output="next", random_state=seed, **(SETTING | more))
     net.fit(series[:1, :n_steps, None])
     ahead = net.forecast(series[1:, :TAUGHT, None], AHEAD)[:, -1, 0]
