@@ -159,7 +159,7 @@ CATALOG = (
             "W = (1/N) Σ_μ ξ_μ ξ_μᵀ, w_ii = 0", "s_i ← sign(Σ_j w_ij s_j - θ)", "E = -½ sᵀWs + θ Σ s_i",
             "modern: q ← Ξᵀ softmax(β Ξ q)",
         ), "storing the rows in its weights, in one pass; no gradient",
-        "completing a few binary patterns, memory like attention; not for correlated patterns by Hebb's rule",
+        "completing a few binary patterns, memory like attention; not for correlated patterns by Hebb's rule, or many",
         ("associative-memory",),
     ),
     Row(

@@ -143,9 +143,8 @@ class HopfieldMemory(nn.Module):
     @property
     def rounding(self) -> float:
         """Return how far from 0 a field may be and still be 0."""
-        classic = self.memory == "classic"
-        largest = float(self.weight.abs().max()) if classic else float(self.mass.sum()) / self.n_out
-        return torch.finfo(self.mass.dtype).eps * self.n_out * largest
+        largest = self.weight.abs().max() if self.memory == "classic" else self.mass.sum() / self.n_out
+        return torch.finfo(self.mass.dtype).eps * self.n_out * float(largest)
 
 
 class Recall:
@@ -422,7 +421,7 @@ def _trace_sweeps(memory: HopfieldMemory, recall: Recall, s: Tensor, names: Name
         "recall",
         f"Recall, {recall.update if not recall.temperature else 'by chance'}",
         f"{name}[i] ← sign(Σ over j of W[i, j] {name}[j] - θ), where it is 0 as it was, again and again",
-        f"E from {written(energies[0])} to {written(energies[-1])} in {len(states) - 1} sweeps; {changed} units turned",
+        f"E from {written(energies[0])} to {written(energies[-1])} in {len(states) - 1} sweeps; {changed} changed",
         name,
         array(states[-1]),
         "Each turn of a unit lowers the energy or leaves it, so the state runs down to a valley and stays.",
@@ -719,8 +718,8 @@ class HopfieldNetwork(Unlabelled, Network):
         return RowValues(
             "recalled",
             "higher",
-            "Share of the entries of a row that lie on the right side of their column's mean, after a tenth was "
-            "turned round and the network recalled the row.",
+            "Share of the entries of a row on the right side of their column's mean, after a tenth of them was turned "
+            "round and the network recalled the row.",
             right(found),
             competitors,
             {"load": (load, "lower", "Stored rows a unit; Hebb's rule breaks down from 0.138 on, for random rows.")},

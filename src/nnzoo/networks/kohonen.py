@@ -619,7 +619,7 @@ class KohonenNetwork(Unlabelled, Network):
         found, code = np.unique(labels, return_inverse=True)
         counts = np.zeros((self._map.units.n_out, len(found)), dtype=np.int64)
         np.add.at(counts, (unit, code), 1)
-        names = np.append(found.astype(object), None)
+        names = np.array([*found.tolist(), None], dtype=object)
         chosen = np.where(counts.any(axis=1), counts.argmax(axis=1), len(found))
         return names[chosen].reshape(self.n_rows, self.n_columns)
 
