@@ -423,7 +423,10 @@ def test_the_last_step_is_what_predict_says(model, source):
     for row in (1, ROW, 60):
         trace = nnzoo.explain(model, source, row=row)
         assert trace.steps[-1].op == "prediction"
-        assert trace.result.tolist() == [predicted[row - 1]]
+        if isinstance(predicted[row - 1], float):  # computed with other rows beside it
+            np.testing.assert_allclose(trace.result, predicted[row - 1], rtol=1e-6)
+        else:
+            assert trace.result.tolist() == [predicted[row - 1]]
 
 
 def test_every_step_computed_again_from_its_operands(model, source):

@@ -360,7 +360,7 @@ class DifferentiableNeuralComputer(Remembering, Network):
     >>> from nnzoo import DifferentiableNeuralComputer
     >>> X = np.random.default_rng(0).normal(size=(80, 5, 1))
     >>> y = X[:, 0, 0] > 0
-    >>> net = DifferentiableNeuralComputer(n_hidden=16, n_slots=6, slot_size=4, n_epochs=20, learning_rate=0.01)
+    >>> net = DifferentiableNeuralComputer(n_hidden=16, n_slots=6, slot_size=4, n_epochs=60, learning_rate=0.01)
     >>> net.set_params(random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """

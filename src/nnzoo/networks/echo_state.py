@@ -59,7 +59,7 @@ class EchoPool(nn.Module):
         state_noise: float,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden = self.n_out = n_hidden
         self.leak_rate = leak_rate
         self.state_noise = state_noise
         inputs = nn.Linear(n_in, n_hidden)

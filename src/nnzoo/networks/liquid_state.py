@@ -65,7 +65,7 @@ class LiquidPool(nn.Module):
         hold: int,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden = self.n_out = n_hidden
         self.keep, self.filter_keep = math.exp(-1 / tau), math.exp(-1 / filter_tau)
         self.refractory, self.hold = refractory, hold
         self.n_spikes = 0
