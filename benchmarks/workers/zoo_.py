@@ -406,7 +406,7 @@ FRAMES = {
         spikes,
         "reservoirpy, 135 LIF units, and ridge",
         reservoirpy_lif,
-        sized("LiquidStateMachine", "n_hidden", 45, hold=1),
+        sized("LiquidStateMachine", "n_hidden", 45, hold=1, pooling="mean"),
         "times 45 units",
     ),
     "ESN": Frame(
