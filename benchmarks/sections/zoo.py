@@ -36,7 +36,8 @@ def fetch_archive(folder: Path) -> None:
 def both(bench: Any, frame: str, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the peer reached and took, and nnzoo's shortest run that reaches the same."""
     spec: dict[str, Any] = {"section": "zoo", "frame": frame, "round": number}
-    peer = bench.run("zoo_.py", "skorch", spec | {"side": "peer"}, peer="skorch")
+    where = FRAMES[frame].where
+    peer = bench.run("zoo_.py", where, spec | {"side": "peer"}, peer=where)
     if "not_run" in peer:
         return peer, {"not_run": "no goal"}
     return peer, bench.run("zoo_.py", "nnzoo", spec | {"side": "nnzoo", "goal": peer["quality"]})
@@ -54,7 +55,7 @@ def measure(bench: Any) -> None:
 def report(bench: Any) -> list[str]:
     """Return the table."""
     rows = []
-    for frame, (set_name, _, words, _, _, grows) in FRAMES.items():
+    for frame, (set_name, _, words, _, _, grows, *_) in FRAMES.items():
         pairs = [both(bench, frame, k) for k in range(bench.n_rounds)]
         peers, own = ran(p for p, _ in pairs), ran(o for _, o in pairs)
         if not peers or not own:

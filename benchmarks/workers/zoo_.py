@@ -24,6 +24,8 @@ class Frame(NamedTuple):
     """A network against its peer: the set in words, its reader, the peer in words, its training, nnzoo's estimator.
 
     The estimator is made for 1, 2, 4, ... times as many of what ``grows``: epochs, or units where one pass is all.
+    ``judge`` gives the quality of either side on the test part, accuracy or R² without; ``where`` is the environment of
+    the peer.
     """
 
     data: str
@@ -32,6 +34,8 @@ class Frame(NamedTuple):
     fit: Callable[..., Any]
     ours: Callable[[int], Any]
     grows: str = "epochs"
+    judge: Callable[[Any, np.ndarray, np.ndarray], float] | None = None
+    where: str = "skorch"
 
 
 # The sets: X, y, X_test, y_test.
@@ -249,6 +253,23 @@ def residual(n_in: int, n_out: int) -> Any:
     )
 
 
+def minisom(X: np.ndarray, y: np.ndarray) -> Any:
+    """MiniSom, its batch rule, 10 x 10 units from the plane of the principal components, σ from 5 on, 20 passes."""
+    from minisom import MiniSom
+
+    som = MiniSom(10, 10, X.shape[1], sigma=5.0, random_seed=0)
+    som.pca_weights_init(X.astype(np.float64))
+    som.train_batch_offline(X, 20)
+    return som
+
+
+def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return minus the mean distance of rows from the nearest unit of a map."""
+    units = np.asarray(net.get_weights() if hasattr(net, "get_weights") else net.codebook_).reshape(-1, X.shape[1])
+    squared = np.square(X).sum(axis=1)[:, None] - 2 * X @ units.T + np.square(units).sum(axis=1)
+    return -float(np.sqrt(np.maximum(squared.min(axis=1), 0)).mean())
+
+
 # nnzoo: the class and what is set.
 
 
@@ -419,6 +440,15 @@ FRAMES = {
     ),
     "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
     "SVM, images": Frame(FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
+    "KN": Frame(
+        "digits, minus the distance from the nearest unit",
+        digits,
+        "MiniSom, batch, 20 passes",
+        minisom,
+        ours("KohonenNetwork", kind="image", input_shape=(8, 8)),
+        judge=near_units,
+        where="maps",
+    ),
     "DRN": Frame(
         FASHION,
         fashion,
@@ -458,8 +488,11 @@ FRAMES = {
 """A row a network and set; later networks add theirs."""
 
 
-def quality(net: Any, X: np.ndarray, y: np.ndarray) -> float:
-    """Return the accuracy, or R² of a regression."""
+def quality(frame: str, net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return what a frame judges by: its own measure, or the accuracy, or R² of a regression."""
+    judge = FRAMES[frame].judge
+    if judge is not None:
+        return judge(net, X, y)
     predicted = np.asarray(net.predict(X)).reshape(len(y))
     if y.dtype.kind == "f":
         return 1 - float(np.mean((predicted - y) ** 2) / np.var(y))
@@ -475,7 +508,7 @@ def peer(frame: str, places: dict[str, str]) -> dict[str, Any]:
     start = time.perf_counter()
     net = FRAMES[frame].fit(X, y)
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "quality": quality(net, X_test, y_test)}
+    return {"seconds": seconds, "quality": quality(frame, net, X_test, y_test)}
 
 
 def equal(frame: str, goal: float, places: dict[str, str]) -> dict[str, Any]:
@@ -486,7 +519,7 @@ def equal(frame: str, goal: float, places: dict[str, str]) -> dict[str, Any]:
         start = time.perf_counter()
         net = FRAMES[frame].ours(n_epochs).fit(X, y)
         seconds = time.perf_counter() - start
-        found = quality(net, X_test, y_test)
+        found = quality(frame, net, X_test, y_test)
         if found > best["quality"]:
             best = {"seconds": seconds, "quality": found, "epochs": n_epochs, "reached": found >= goal}
         if found >= goal:
@@ -497,10 +530,11 @@ def equal(frame: str, goal: float, places: dict[str, str]) -> dict[str, Any]:
 
 def work(spec: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
     """Measure one side of a frame."""
-    import torch
-
     warnings.simplefilter("ignore")
-    torch.set_num_threads(spec["threads"])
+    if spec["side"] == "nnzoo" or FRAMES[spec["frame"]].where == "skorch":
+        import torch
+
+        torch.set_num_threads(spec["threads"])
     if spec["side"] == "peer":
         return peer(spec["frame"], places)
     return equal(spec["frame"], spec["goal"], places)

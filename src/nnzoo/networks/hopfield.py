@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, Whole
@@ -180,7 +181,8 @@ class Recall:
         ended = torch.zeros(len(s), 1, dtype=torch.bool, device=s.device)
         before = last = s
         for sweep in range(self.max_sweeps):
-            after = torch.where(ended, last, self._sweep(last, draw(sweep) if self.temperature else None))
+            after, going = last.clone(), ~ended[:, 0]
+            after[going] = self._sweep(last[going], draw(sweep) if self.temperature else None)
             yield after
             if not self.temperature or self.memory.is_modern:
                 # A row that has ended stays, so that it does not matter how long others go on.
@@ -200,27 +202,26 @@ class Recall:
     def _sweep(self, s: Tensor, chance: np.ndarray | None) -> Tensor:
         if self.memory.is_modern:
             return self.memory.attended(s)
-        if self.update == "synchronous":
-            told = self.memory.fields(s)
-            return self._next(s, told, None if chance is None else torch.from_numpy(chance.T.copy()).to(s))
-        return self._one_by_one(s, chance)
+        if self.update == "asynchronous":
+            return self._one_by_one(s, chance)
+        states, told = (each.double().cpu().numpy() for each in (s, self.memory.fields(s)))
+        new = self._next(states, told, None if chance is None else chance.T, self.memory.rounding)
+        return torch.from_numpy(new).to(s)
 
-    def _next(self, s: Any, told: Any, chance: Any) -> Any:
-        """Return new states from fields; arrays or tensors alike."""
-        where, sign = (torch.where, torch.sign) if isinstance(s, Tensor) else (np.where, np.sign)
+    def _next(self, s: np.ndarray, told: np.ndarray, chance: np.ndarray | None, rounding: float) -> np.ndarray:
+        """Return new states from fields: by sign, where a field of 0 leaves all as it is, or by chance."""
         if chance is None:
-            return where(abs(told) <= self.memory.rounding, s, sign(told))
-        share = torch.sigmoid(torch.as_tensor(2 * told / self.temperature))
-        share = share if isinstance(s, Tensor) else share.numpy()
-        return where(chance < share, 1.0, -1.0)
+            return np.where(np.abs(told) <= rounding, s, np.sign(told))
+        return np.where(chance < expit(2 * told / self.temperature), 1.0, -1.0)
 
     def _one_by_one(self, s: Tensor, chance: np.ndarray | None) -> Tensor:
         """Return the states after every unit has had its turn once; what the others are told follows each change."""
         memory, states = self.memory, s.t().double().cpu().numpy().copy()  # (n_in, n)
+        rounding = memory.rounding
         carried, columns, told_to = self._carried(states)
         for i in range(memory.n_out):
             told = told_to(carried, states, i) - memory.threshold
-            new = self._next(states[i], told, None if chance is None else chance[i])
+            new = self._next(states[i], told, None if chance is None else chance[i], rounding)
             changed = np.flatnonzero(new != states[i])
             if len(changed):
                 step = new[changed] - states[i, changed]

@@ -156,7 +156,10 @@ class MapBody(nn.Module):
 
     def distance_to(self, x: Tensor, best: Tensor) -> Tensor:
         """Return how far each row (n, d) is from a unit (n,)."""
-        return distances(x[:, None], self.units.codebook[best][:, None], self.units.metric)[:, 0, 0]
+        points = self.units.codebook[best]
+        if self.units.metric == "cosine":
+            return 1 - functional.cosine_similarity(x, points)
+        return torch.linalg.vector_norm(x - points, ord=1 if self.units.metric == "manhattan" else 2, dim=1)
 
     def _places(self, like: Tensor) -> Tensor:
         return torch.from_numpy(self.grid.places).to(like)
@@ -196,9 +199,9 @@ class MapBody(nn.Module):
 
 
 def distances(x: Tensor, points: Tensor, metric: str) -> Tensor:
-    """Return how far rows are from points: (..., n, d) and (..., m, d) to (..., n, m)."""
+    """Return how far rows are from points: (n, d) and (m, d) to (n, m)."""
     if metric == "cosine":
-        return 1 - functional.normalize(x, dim=-1) @ functional.normalize(points, dim=-1).transpose(-1, -2)
+        return 1 - functional.normalize(x) @ functional.normalize(points).t()
     if metric == "manhattan":
         return torch.cdist(x, points, p=1)
     return torch.cdist(x, points, compute_mode="donot_use_mm_for_euclid_dist")
@@ -650,8 +653,8 @@ class KohonenNetwork(Unlabelled, Network):
             return apart.min(dim=1)[0].numpy()
 
         def clustered() -> np.ndarray:
-            means: np.ndarray = KMeans(n_means, n_init=1, random_state=0).fit(known).cluster_centers_
-            return nearest(means)
+            fitted: Any = KMeans(n_means, n_init=1, random_state=0).fit(known)  # pyright: ignore[reportArgumentType]
+            return nearest(fitted.cluster_centers_)
 
         return (
             timed_competitor("constant", lambda: nearest(known.mean(axis=0, keepdims=True)), "the mean row"),
