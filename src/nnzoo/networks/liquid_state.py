@@ -265,7 +265,7 @@ class LiquidStateMachine(Reservoir, Network):
     >>> from nnzoo import LiquidStateMachine
     >>> from nnzoo.data.timeseries import spike_templates
     >>> X, y = spike_templates(150, duration=200, rate=50.0)
-    >>> net = LiquidStateMachine(hold=1, input_scaling=3.0, random_state=0).fit(X[:100], y[:100])
+    >>> net = LiquidStateMachine(hold=1, input_scaling=3.0, pooling="mean", random_state=0).fit(X[:100], y[:100])
     >>> net.score(X[100:], y[100:]) > 0.9
     True
     """
