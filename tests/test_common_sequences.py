@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from nnzoo import GRU, LSTM, RNN, AttentionNetwork, NeuralTuringMachine
+from nnzoo import GRU, LSTM, RNN, AttentionNetwork, DifferentiableNeuralComputer, NeuralTuringMachine
 from nnzoo.errors import UsageError
 
 QUICK, SLOW = {("GRUTwin", "classification"): ()}, pytest.mark.slow
@@ -129,7 +129,7 @@ CHECKS = {
     for networks, given in (
         ((RNN, LSTM, GRU, AttentionNetwork, RNNTwin, LSTMTwin, GRUTwin, AttentionNetworkTwin), {}),
         ((RNNText, LSTMText, GRUText, AttentionNetworkText), {"categorical_features": [0]}),
-        ((NeuralTuringMachine,), {"n_slots": 5, "slot_size": 4}),
+        ((NeuralTuringMachine, DifferentiableNeuralComputer), {"n_slots": 5, "slot_size": 4}),
     )
     for network in networks
     for task in ("classification", "regression")

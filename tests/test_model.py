@@ -27,6 +27,7 @@ from nnzoo import (
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
+    DifferentiableNeuralComputer,
     EchoStateNetwork,
     ExtremeLearningMachine,
     FeedForward,
@@ -41,6 +42,7 @@ from nnzoo import (
     RadialBasisNetwork,
     SupportVectorMachine,
     UsageError,
+    VariationalAutoencoder,
     load_model,
 )
 from nnzoo.catalog import CATALOG
@@ -168,6 +170,11 @@ CASES = {
     "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
     "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
+    "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
+    "VariationalAutoencoder images": (
+        lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
     "HopfieldNetwork modern": (
         lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0),
@@ -195,6 +202,10 @@ CASES = {
     ),
     "LiquidStateMachine": (
         lambda: LiquidStateMachine(n_hidden=30, pooling="max", input_scaling=3.0, random_state=0),
+        sequences,
+    ),
+    "DifferentiableNeuralComputer": (
+        lambda: DifferentiableNeuralComputer(n_hidden=4, n_slots=5, slot_size=3, **SHORT),
         sequences,
     ),
     "OwnBody": (lambda: OwnBody(make_body(), **SHORT), wine),

@@ -427,7 +427,7 @@ FRAMES = {
         spikes,
         "reservoirpy, 135 LIF units, and ridge",
         reservoirpy_lif,
-        sized("LiquidStateMachine", "n_hidden", 45, hold=1),
+        sized("LiquidStateMachine", "n_hidden", 45, hold=1, pooling="mean"),
         "times 45 units",
     ),
     "ESN": Frame(
@@ -476,6 +476,13 @@ FRAMES = {
         "gram-ai/capsule-networks, readable_capsnet",
         no_release,
         ours("CapsuleNetwork", schedule="one_cycle"),
+    ),
+    "DNC": Frame(
+        "BasicMotions",
+        archive("BasicMotions"),
+        "skorch, torch.nn.LSTM 64, 100 epochs",
+        in_skorch(recurrent("LSTM", 64), max_epochs=100, batch_size=8, train_split=None),
+        ours("DifferentiableNeuralComputer", batch_size=8, **CYCLE),
     ),
 }
 """A row a network and set; later networks add theirs."""

@@ -20,6 +20,7 @@ _WHERE = {
     "nnzoo.networks.hopfield": ("HopfieldNetwork",),
     "nnzoo.networks.kohonen": ("KohonenNetwork",),
     "nnzoo.networks.attention": ("AttentionNetwork",),
+    "nnzoo.networks.differentiable_computer": ("DifferentiableNeuralComputer",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.capsule": ("CapsuleNetwork",),
@@ -35,6 +36,7 @@ _WHERE = {
     "nnzoo.networks.recurrent": ("RNN",),
     "nnzoo.networks.support_vector": ("SupportVectorMachine",),
     "nnzoo.networks.turing_machine": ("NeuralTuringMachine",),
+    "nnzoo.networks.variational_autoencoder": ("VariationalAutoencoder",),
     "nnzoo.ragged": ("Ragged",),
     "nnzoo.networks.own_body": ("OwnBody",),
     "nnzoo.errors": (

@@ -140,6 +140,18 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "VAE", "Variational Auto Encoder", "VariationalAutoencoder", "nnzoo.networks.variational_autoencoder", 2013,
+        "Kingma & Welling 2013; Rezende, Mohamed & Wierstra 2014",
+        ("table", "image"), (), False,
+        (
+            "q(z|x) = N(μ(x), σ(x)²)", "z = μ + σ ⊙ ε, ε ~ N(0, I)",
+            "max E[log p(x|z)] - KL(q(z|x) ‖ N(0, I))",
+        ),
+        "gradient descent on a bound of the likelihood, through codes that are drawn",
+        "density, embedding and missing values in one; not for sharp images",
+        few_rows=1_000,
+    ),
+    Row(
         "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
         "Hopfield 1982; Ramsauer et al. 2020",
         ("table", "image"), (), False,
@@ -225,6 +237,18 @@ CATALOG = (
         ), THROUGH_TIME,
         "the study of how algorithms are learned: copying, recalling, sorting; not for production work on sequences",
         caveat="it is slow, and made to study how algorithms are learned; an LSTM usually does as well",
+    ),
+    Row(
+        "DNC", "Differentiable Neural Computer", "DifferentiableNeuralComputer",
+        "nnzoo.networks.differentiable_computer", 2016, "Graves et al. 2016",
+        ("sequence",), ("classification", "regression"), True,
+        (
+            "w = g_w (g_a a + (1 - g_a) C(M, k, β)), with a the free slots, the least used first",
+            "M ← M ⊙ (1 - w eᵀ) + w vᵀ", "L_ij ← (1 - w_i - w_j) L_ij + w_i p_j, L_ii = 0",
+            "r = π₁ Lᵀ r + π₂ C(M, k, β) + π₃ L r: backward, by content, forward",
+        ), THROUGH_TIME,
+        "the study of memory, small tasks on graphs and lists; not for large data",
+        caveat="it is slow, and made to study memory; an LSTM usually does as well",
     ),
     Row(
         "CN", "Capsule Network", "CapsuleNetwork", "nnzoo.networks.capsule", 2017, "Sabour, Frosst & Hinton 2017",

@@ -29,14 +29,20 @@ SMALL = {
         "reconstruction": False,
         "precision": "float64",
     },
+    "echo-state-network": {"n_hidden": 3, "leak_rate": 0.5},
+    "liquid-state-machine": {"n_hidden": 20, "input_scaling": 2.0},
     "deep-convolutional-network": {"n_filters": [2, 3], "activation": "tanh", "dropout": 0.0, "precision": "float64"},
     "attention-network": {"n_hidden": 3, "n_layers": 2, "dropout": 0.0, "precision": "float64"},
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
+    "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
-SMALL["auto-encoder"] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+for name in ("auto-encoder", "variational-auto-encoder"):
+    SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
+RESERVOIRS = ("echo-state-network", "liquid-state-machine")
+"""Their pools are computed by arrays and never learn; their readout has a gradient."""
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +66,11 @@ def test_the_gradient_is_that_of_differences(row, small):
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
-    wrapped = [f"network.{name}" for name, _ in body.named_parameters()]
     target = torch.as_tensor(network.target_.code(y)) if row.tasks else None
     batch = Batch(network._to_inputs(X), target, None)
-    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in body.named_parameters()], strict=True)
+    learned = [(n, p) for n, p in body.named_parameters() if row.id not in RESERVOIRS or p.requires_grad]
+    wrapped = [f"network.{name}" for name, _ in learned]
+    names, values = zip(*[(n, p.detach().clone().requires_grad_()) for n, p in learned], strict=True)
 
     def loss(*parameters):
         if not row.tasks:
@@ -233,6 +240,12 @@ def autoencoder(x, w):
     return x
 
 
+def variational(x, w):
+    """Return the first half of what the last layer says: the means."""
+    h = np.tanh(w["body.encoder.0.0.weight"] @ x + w["body.encoder.0.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
 def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
@@ -292,8 +305,63 @@ def turing_machine(x, w, n_slots=4, size=2):
     return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
 
 
+def computer(x, w, n_slots=4, size=2):
+    """Write to free slots or by content with one head; read backward, by content or forward with another."""
+    name = "body.forward_layers.0.cell."
+    own = {key.removeprefix(f"{name}controller."): value for key, value in w.items() if key.startswith(name)}
+    h, r, c, memory, links = np.zeros(3), np.zeros(size), np.zeros(3), np.zeros((n_slots, size)), np.zeros((4, 4))
+    usage, reads, writes, last = np.zeros((4, n_slots))
+    for values in x:
+        h, c = controlled(values, h, r, c, own)
+        ends = np.cumsum([size, 1, size, 1, size, size, 1, 1, 1])
+        orders = np.split(w[name + "weight_heads"] @ h + w[name + "bias_heads"], ends)
+        key, strength, write_key, write_strength, erase, add, free, by_allocation, gate, modes = orders
+        usage = (usage + writes - usage * writes) * (1 - sigmoid(free) * reads)
+        alloc, product = np.zeros(n_slots), 1.0
+        for slot in np.argsort(usage, kind="stable"):
+            alloc[slot], product = (1 - usage[slot]) * product, product * usage[slot]
+        found = shares((1 + softplus(write_strength)) * [cosine(write_key, slot) for slot in memory])
+        writes = sigmoid(gate) * (sigmoid(by_allocation) * alloc + (1 - sigmoid(by_allocation)) * found)
+        memory = memory * (1 - np.outer(writes, sigmoid(erase))) + np.outer(writes, add)
+        for i, j in np.ndindex(links.shape):
+            links[i, j] = 0 if i == j else (1 - writes[i] - writes[j]) * links[i, j] + writes[i] * last[j]
+        last = (1 - writes.sum()) * last + writes
+        found = shares((1 + softplus(strength)) * [cosine(key, slot) for slot in memory])
+        backward, content, forward = shares(modes)
+        reads = backward * (links.T @ reads) + content * found + forward * (links @ reads)
+        r = reads @ memory
+    return w["head.weight"] @ np.concatenate([h, r]) + w["head.bias"]
+
+
+def echo_state(x, w):
+    name = "body.forward_layers.0."
+    h, states = np.zeros(3), []
+    for u in x:
+        sums = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"] + w[name + "links.weight"] @ h
+        h = 0.5 * h + 0.5 * np.tanh(sums)
+        states.append(np.concatenate([h, u]))
+    return w["head.weight"] @ np.mean(states, axis=0) + w["head.bias"]
+
+
+def liquid_state(x, w):
+    """Hold each value for 10 ms; τ is 30 ms, rest 3 ms, and spikes fade in 30 ms."""
+    name = "body.forward_layers.0."
+    r, v, s, rest = np.zeros(20), np.zeros(20), np.zeros(20), np.zeros(20)
+    keep = np.exp(-1 / 30)
+    for u in x:
+        current = w[name + "inputs.weight"] @ u + w[name + "inputs.bias"]
+        for _ in range(10):
+            v = np.where(rest > 0, 0.0, keep * v + (1 - keep) * current + w[name + "links.weight"] @ s)
+            s = (v >= 1).astype(float)
+            v, rest, r = v * (1 - s), np.where(s > 0, 3, rest - 1), np.exp(-1 / 30) * r + s
+    return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
+
+
 FORWARD = {
     "auto-encoder": autoencoder,
+    "echo-state-network": echo_state,
+    "liquid-state-machine": liquid_state,
+    "variational-auto-encoder": variational,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,
@@ -310,6 +378,7 @@ FORWARD = {
     "hopfield-network": hopfield,
     "kohonen-network": kohonen,
     "neural-turing-machine": turing_machine,
+    "differentiable-neural-computer": computer,
 }
 
 

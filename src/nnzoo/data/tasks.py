@@ -163,7 +163,7 @@ def n_grams(n_sequences: int, *, n: int = 6, n_steps: int = 200, random_state: i
     """Return bits whose probability follows the ``n - 1`` bits before, by a table of each sequence's own.
 
     The entries of a table are drawn from Beta(1/2, 1/2); the first ``n - 1`` bits are drawn evenly and not asked for.
-    A sequence has ``n_steps`` steps, of one bit each; the target of a step is the bit behind it.
+    What is next? A sequence has ``n_steps`` steps, of one bit each; the target of a step is the bit behind it.
     """
     draw = np.random.default_rng(random_state)
     tables = draw.beta(0.5, 0.5, (n_sequences, 2 ** (n - 1)))

@@ -1,4 +1,4 @@
-"""Series made by rule: chaotic, filtered from noise, spikes of templates. Functions of parameters and a seed."""
+"""Series that are made by rule: chaotic, filtered from noise, spikes of templates; each by parameters and a seed."""
 
 import math
 

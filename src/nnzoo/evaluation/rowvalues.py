@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_ROWS = 20_000
+LEAST_VARIANCE = 1e-4
+"""Of standardised numbers; without a floor, rows that are told exactly have a density without bound."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,41 @@ def reconstruct_by_components(known: np.ndarray, rows: np.ndarray, n_components:
     seconds = time.monotonic() - start
     note = f"{n_able} components" + f", of {len(chosen):,} rows" * (len(chosen) < len(known))
     return [constant, Competitor("PCA", np.square(rows - rebuilt).sum(axis=1), seconds, note)]
+
+
+def density_by_components(known: np.ndarray, rows: np.ndarray, n_components: int) -> list[Competitor]:
+    """Return the log-density of each row under a normal distribution, and under probabilistic principal components.
+
+    The first is that of no component: one variance for all columns. No variance is below the least one. Parameters as
+    in :func:`reconstruct_by_components`.
+    """
+    start = time.monotonic()
+    chosen = known[:: -(-len(known) // MAX_ROWS)]
+    mean, d = chosen.mean(axis=0), known.shape[1]
+    variance = max(float(np.square(chosen - mean).mean()), LEAST_VARIANCE)
+    values = -0.5 * (np.square(rows - mean).sum(axis=1) / variance + d * np.log(2 * np.pi * variance))
+    constant = Competitor("constant", values, time.monotonic() - start, "a normal distribution around the mean row")
+    n_able = min(n_components, len(chosen) - 1, d - 1)
+    if n_able < 1:
+        return [constant]
+    start = time.monotonic()
+    pca = PCA(n_able, random_state=0).fit(chosen)
+    codes: Any = pca.transform(rows)
+    noise = max(float(pca.noise_variance_), LEAST_VARIANCE)
+    spread = np.maximum(pca.explained_variance_, noise)
+    left_over = np.square(rows - pca.inverse_transform(codes)).sum(axis=1) / noise
+    squares = (np.square(codes) / spread).sum(axis=1) + left_over
+    volume = np.log(spread).sum() + (d - n_able) * np.log(noise) + d * np.log(2 * np.pi)
+    seconds = time.monotonic() - start
+    return [constant, Competitor("probabilistic PCA", -0.5 * (squares + volume), seconds, f"{n_able} components")]
+
+
+def density_by_shares(known: np.ndarray, rows: np.ndarray) -> list[Competitor]:
+    """Return the log-likelihood of each row, numbers from 0 to 1, where each number has the share of its column."""
+    start = time.monotonic()
+    share = (known.sum(axis=0) + 0.5) / (len(known) + 1)
+    values = (rows * np.log(share) + (1 - rows) * np.log1p(-share)).sum(axis=1)
+    return [Competitor("constant", values, time.monotonic() - start, "the mean of each number")]
 
 
 def as_bytes(images: np.ndarray) -> np.ndarray:

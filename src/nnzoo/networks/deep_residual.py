@@ -334,7 +334,7 @@ class DeepResidualNetwork(Encoder, Network):
     >>> from sklearn.datasets import load_wine
     >>> from nnzoo import DeepResidualNetwork
     >>> X, y = load_wine(return_X_y=True)
-    >>> net = DeepResidualNetwork(n_blocks=3, n_hidden=16, n_epochs=20, random_state=0)
+    >>> net = DeepResidualNetwork(n_blocks=3, n_hidden=16, n_epochs=150, random_state=0)
     >>> net.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) > 0.9
     True
     """

@@ -1,4 +1,4 @@
-"""Echo State Network (ESN): a recurrent pool that is drawn, never trained, and a least-squares readout of its echoes.
+"""Echo State Network (ESN): a recurrent pool that is drawn and never trained, and a least-squares readout of echoes.
 
     x(n+1) = (1 - a) x(n) + a tanh(W_in u(n+1) + W x(n) + b)        W_in, W, b random and fixed
     y(n)   = W_out [x(n), u(n)] + c,   W_out = Y Xᵀ (X Xᵀ + λI)⁻¹
@@ -59,7 +59,7 @@ class EchoPool(nn.Module):
         state_noise: float,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden = self.n_out = n_hidden
         self.leak_rate = leak_rate
         self.state_noise = state_noise
         inputs = nn.Linear(n_in, n_hidden)

@@ -65,7 +65,7 @@ class LiquidPool(nn.Module):
         hold: int,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden = self.n_out = n_hidden
         self.keep, self.filter_keep = math.exp(-1 / tau), math.exp(-1 / filter_tau)
         self.refractory, self.hold = refractory, hold
         self.n_spikes = 0
@@ -145,7 +145,7 @@ class LiquidPool(nn.Module):
         )
         pairs = []
         for _ in range(self.hold):
-            _, state = self._run(x[None, None], state, 1)
+            state = self._run(x[None, None], state, 1)[1]
             pairs.append((plain(state[1][0]), plain(state[3][0])))
         spikes = np.stack([s for _, s in pairs])
         yield Step(
@@ -218,7 +218,7 @@ class LiquidStateMachine(Reservoir, Network):
         τ of the voltage, in ms.
     refractory : int, default 3
         t_ref, in ms.
-    filter_tau : float, default 200.0
+    filter_tau : float, default 30.0
         τ_f of the filter that makes states of spikes, in ms.
     hold : int, default 10
         How many ms each step of a sequence lasts.
@@ -265,7 +265,7 @@ class LiquidStateMachine(Reservoir, Network):
     >>> from nnzoo import LiquidStateMachine
     >>> from nnzoo.data.timeseries import spike_templates
     >>> X, y = spike_templates(150, duration=200, rate=50.0)
-    >>> net = LiquidStateMachine(hold=1, input_scaling=3.0, random_state=0).fit(X[:100], y[:100])
+    >>> net = LiquidStateMachine(hold=1, input_scaling=3.0, pooling="mean", random_state=0).fit(X[:100], y[:100])
     >>> net.score(X[100:], y[100:]) > 0.9
     True
     """
@@ -292,7 +292,7 @@ class LiquidStateMachine(Reservoir, Network):
         background: float = 0.5,
         tau: float = 30.0,
         refractory: int = 3,
-        filter_tau: float = 200.0,
+        filter_tau: float = 30.0,
         hold: int = 10,
         pooling: str = "last",
         differences: bool = False,

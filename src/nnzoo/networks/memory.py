@@ -242,7 +242,8 @@ class RecurrentBody(nn.Module):
         h = x.like(read).padded()
         turned = turning(x) if self.bidirectional else None
         symbol = names.last
-        for number, (layer, reader) in enumerate(zip_longest(self.forward_layers, self.backward_layers), start=1):
+        layers: Any = enumerate(zip_longest(self.forward_layers, self.backward_layers), start=1)
+        for number, (layer, reader) in layers:
             out = layer(h)[0]
             yield from layer.trace(h, out, (symbol, f"h{number}"), [x.longest] if brief else None)
             if turned is not None:

@@ -151,7 +151,7 @@ class ReservoirBody(RecurrentBody):
         if self.per_step:
             names.last = f"{name}({x.longest})"
         else:
-            yield self._trace_summary(both, plain(output[0]), names)
+            yield self.trace_summary(both, plain(output[0]), names)
 
 
 class SequenceReadout(ReadoutTrainer):

@@ -9,7 +9,7 @@ what was read from the memory before; what it says to the heads decides which sl
 Sources: Graves, Wayne & Danihelka 2014; Graves et al. 2016.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,9 @@ class SlotLayer(nn.Module):
         n_rest = sum(p.numel() for p in cell.parameters()) - n_weights
         yield "Y", cell.n_slots, "slots", f"{cell.n_slots} x {cell.slot_size}", n_rest, True
 
-    def trace(self, x: Tensor, out: Tensor, names: tuple[str, str]) -> Iterator[Step]:
+    def trace(
+        self, x: Tensor, out: Tensor, names: tuple[str, str], shown: Collection[int] | None = None
+    ) -> Iterator[Step]:
         """Yield how the layer reads one sequence: its outputs, where its heads were, its first and its last step."""
         n_steps, h = x.shape[1], plain(out[0])
         n_shown = min(n_steps, max(1, MAX_SHOWN // max(x.shape[2], 1)))
@@ -229,14 +231,14 @@ class SlotLayer(nn.Module):
             "unrolled",
             "Recurrence unrolled",
             f"{names[1]}(t), r(t) = cell({names[0]}(t), h(t-1), r(t-1), M(t-1)), t = 1 ... {n_steps}",
-            f"{n_steps:,} steps, {self.n_hidden:,} units, {self.n_out - self.n_hidden:,} numbers read: a line a step",
+            f"{n_steps:,} steps; a line is a step: {self.n_hidden:,} units, then what was read",
             names[1],
             h,
             "The same cell with the same weights reads one step after the other; the slots are its memory.",
             {names[0]: plain(x[0])} if n_shown == n_steps else {},
         )
         yield from self.cell.pictures(self, x)
-        for t in sorted({1, n_steps}):
+        for t in sorted({1, n_steps} if shown is None else shown):
             state = self.cell.start(x) if t == 1 else self.walk(x[:, : t - 1], kept=())[1]
             one = tuple(part[0] for part in state)
             reached = self.cell.advance(self.cell.controller.project(x[:, t - 1]), state)[0][0]

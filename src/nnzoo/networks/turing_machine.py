@@ -143,7 +143,7 @@ class TuringCell(nn.Module):
         return heads, torch.sigmoid(erase), torch.tanh(add)
 
     def stages(self, heads: Sequence[Tensor], before: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights (n, n_heads, n_slots) of every head by content, behind the gate, shifted, sharpened."""
+        """Return the weights (n, n_heads, n_slots) by content, behind the gate, shifted and sharpened."""
         key, strength, gate, shift, power = heads
         by_content = content_weights(key, strength, memory)
         gated = torch.lerp(before, by_content, gate)
@@ -360,7 +360,7 @@ class NeuralTuringMachine(Remembering, Network):
     >>> from nnzoo import NeuralTuringMachine
     >>> X = np.random.default_rng(0).normal(size=(80, 5, 1))
     >>> y = X[:, 0, 0] > 0
-    >>> net = NeuralTuringMachine(n_hidden=16, n_slots=8, slot_size=4, n_epochs=20, learning_rate=0.01, random_state=0)
+    >>> net = NeuralTuringMachine(n_hidden=16, n_slots=8, slot_size=4, n_epochs=40, learning_rate=0.01, random_state=0)
     >>> net.fit(X, y).score(X, y) > 0.9
     True
     """
