@@ -57,20 +57,20 @@ def _signs(draw: np.random.Generator, n_patterns: int, n_units: int) -> np.ndarr
     return np.where(draw.random((n_patterns, n_units)) < 0.5, -1.0, 1.0)
 
 
-CAPACITY = "Amit, Gutfreund & Sompolinsky 1985: 0.138 N patterns"
-KIT = "hopfieldkit 0.1.0, table of its README"
+KIT = "hopfieldkit 0.1.0, table of its README, 20 trials"
 FIGURES = (
-    Figure("overlap with a stored pattern, N = 1,000, load 0.13", 0.97, "paper", CAPACITY, "up", overlap_at(0.13)),
-    Figure("overlap with a stored pattern, N = 1,000, load 0.16", 0.9, "paper", CAPACITY, "down", overlap_at(0.16)),
     Figure(
-        "exact recall, N = 100, 15 % turned, 7 patterns", 0.95, "paper", KIT, "equal", exact(7), tolerance=0.05
+        "overlap with a stored pattern, N = 1,000, load 0.13 (capacity 0.138)", 0.97, "own target", "", "up",
+        overlap_at(0.13),
     ),
     Figure(
-        "exact recall, N = 100, 15 % turned, 13 patterns", 0.65, "paper", KIT, "equal", exact(13), tolerance=0.1
+        "overlap with a stored pattern, N = 1,000, load 0.16 (capacity 0.138)", 0.9, "own target", "", "down",
+        overlap_at(0.16),
     ),
-    Figure(
-        "exact recall, N = 100, 15 % turned, 25 patterns", 0.0, "paper", KIT, "equal", exact(25), tolerance=0.02
-    ),
+    # 20 trials leave two standard errors of 0.1 and 0.21; none of 20 is likely up to a rate of 0.14.
+    Figure("exact recall, N = 100, 15 % turned, 7 patterns", 0.95, "paper", KIT, "equal", exact(7), tolerance=0.1),
+    Figure("exact recall, N = 100, 15 % turned, 13 patterns", 0.65, "paper", KIT, "equal", exact(13), tolerance=0.21),
+    Figure("exact recall, N = 100, 15 % turned, 25 patterns", 0.0, "paper", KIT, "equal", exact(25), tolerance=0.14),
     Figure("largest rise of the energy in a sweep", 1e-12, "theorem", "Hopfield 1982", "down", rise_of_energy, by="all"),
     Figure(
         "90 patterns of 100 units kept by the pseudo-inverse", 1.0, "theorem", "Personnaz, Guyon & Dreyfus 1985", "up",

@@ -216,34 +216,38 @@ class Recall:
 
     def _one_by_one(self, s: Tensor, chance: np.ndarray | None) -> Tensor:
         """Return the states after every unit has had its turn once; what the others are told follows each change."""
-        memory, states = self.memory, s.t().double().cpu().numpy().copy()  # (n_in, n)
+        memory, states = self.memory, s.double().cpu().numpy().copy()
         rounding = memory.rounding
-        carried, columns, told_to = self._carried(states)
+        carried, shares, told_to = self._carried(states)
+        settled = chance is None and memory.memory == "classic"
+        # At the end of a recall nothing turns: seen at once, in place of unit after unit.
+        if settled and not ((carried - memory.threshold) * states < -rounding).any():
+            return s
         for i in range(memory.n_out):
-            told = told_to(carried, states, i) - memory.threshold
-            new = self._next(states[i], told, None if chance is None else chance[i], rounding)
-            changed = np.flatnonzero(new != states[i])
+            told, before = told_to(carried, states, i) - memory.threshold, states[:, i]
+            if chance is None:
+                changed = np.flatnonzero(told * before < -rounding)
+            else:
+                changed = np.flatnonzero(self._next(before, told, chance[i], rounding) != before)
             if len(changed):
-                step = new[changed] - states[i, changed]
-                carried[:, changed] += columns[:, i : i + 1] * step
-                states[i, changed] = new[changed]
-        return torch.from_numpy(states.T.copy()).to(s)
+                carried[changed] -= 2 * before[changed, None] * shares[i]
+                states[changed, i] *= -1
+        return torch.from_numpy(states).to(s)
 
     def _carried(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray, Callable[..., np.ndarray]]:
-        """Return what is kept up to date: fields or overlaps, what a unit adds to them, and the field of a unit."""
+        """Return what is kept up to date: fields or overlaps, a unit's share in them, and the field of a unit."""
         memory = self.memory
         if memory.memory == "classic":
             weight = memory.weight.double().cpu().numpy()
-            return weight @ states, weight, lambda fields, _, i: fields[i]
+            return states @ weight, weight, lambda fields, _, i: fields[:, i]
         patterns, mass = (each.double().cpu().numpy() for each in (memory.patterns, memory.mass))
-        shares = patterns / memory.n_out
+        shares = np.ascontiguousarray(patterns.T) / memory.n_out
 
         def told(overlap: np.ndarray, states: np.ndarray, i: int) -> np.ndarray:
-            column = shares[:, i : i + 1]
-            others = overlap - column * states[i]
-            return 0.5 * mass @ ((others + column) ** memory.degree - (others - column) ** memory.degree)
+            others = overlap - states[:, i, None] * shares[i]
+            return 0.5 * ((others + shares[i]) ** memory.degree - (others - shares[i]) ** memory.degree) @ mass
 
-        return shares @ states, shares, told
+        return states @ shares, shares, told
 
 
 class HopfieldBody(nn.Module):

@@ -669,7 +669,7 @@ class KohonenNetwork(Unlabelled, Network):
             "The map",
             "How far each unit is from its neighbours (the U-matrix; dark ridges part what belongs together), and how "
             "many of the rows that are measured each unit answers to.",
-            draw_maps({"distance to neighbours": self.u_matrix_, "rows": hits}, hexagonal=hexagonal),
+            draw_maps({"distance apart": self.u_matrix_, "rows": hits}, hexagonal=hexagonal),
         )
         if self.inputs_.kind == "image":
             tiles = as_bytes(self.codebook_).reshape(*side, *self.inputs_.shape)
