@@ -309,6 +309,16 @@ def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     return -float(np.sqrt(np.maximum(squared.min(axis=1), 0)).mean())
 
 
+def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean log-likelihood of the rows, as either side says it."""
+    return float(net.score(X))
+
+
+def cleaned_share(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return 1 - the squared error of cleaned rows over the variance of the clean ones."""
+    return 1 - float(np.mean(np.square(np.asarray(net.predict(X)).reshape(y.shape) - y)) / np.var(y))
+
+
 # nnzoo: the class and what is set.
 
 
@@ -381,16 +391,6 @@ def sized(name: str, parameter: str, first: int, **params: Any) -> Callable[[int
         return getattr(nnzoo, name)(random_state=0, **{parameter: first * times}, **params)
 
     return make
-
-
-def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
-    """Return the mean log-likelihood of the rows, as either side says it."""
-    return float(net.score(X))
-
-
-def cleaned_share(net: Any, X: np.ndarray, y: np.ndarray) -> float:
-    """Return 1 - the squared error of cleaned rows over the variance of the clean ones."""
-    return 1 - float(np.mean(np.square(np.asarray(net.predict(X)).reshape(y.shape) - y)) / np.var(y))
 
 
 CYCLE = {"schedule": "one_cycle", "learning_rate": 1e-2}
