@@ -50,6 +50,9 @@ EXPECTED = {
     ("VariationalAutoencoder", "check_sample_weight_equivalence_on_dense_data"): (
         "every row draws codes of its own in training, so two equal rows draw twice as many as one of weight 2"
     ),
+    ("DenoisingAutoencoder", "check_sample_weight_equivalence_on_dense_data"): (
+        "every row gets noise of its own in training, so two equal rows get twice as much as one of weight 2"
+    ),
     ("SupportVectorMachine", "check_classifiers_multilabel_output_format_predict_proba"): (
         "skips itself: there is no probability in its output"
     ),
@@ -73,6 +76,7 @@ N_CHECKS = {
     ("DeepFeedForward", "regression"): 66,
     ("Autoencoder", "no target"): 50,
     ("VariationalAutoencoder", "no target"): 49,
+    ("DenoisingAutoencoder", "no target"): 49,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
     ("DeepResidualNetwork", "classification"): 72,

@@ -27,6 +27,7 @@ from nnzoo import (
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
+    DenoisingAutoencoder,
     DifferentiableNeuralComputer,
     EchoStateNetwork,
     ExtremeLearningMachine,
@@ -170,6 +171,11 @@ CASES = {
     "Autoencoder": (lambda: Autoencoder(**SHORT), wine),
     "Autoencoder tied": (lambda: Autoencoder(tied=True, loss="huber", **SHORT), wine),
     "Autoencoder images": (lambda: Autoencoder(loss="bernoulli", kind="image", **SHORT), lambda: images(np.uint8)),
+    "DenoisingAutoencoder": (lambda: DenoisingAutoencoder(noise="swap", **SHORT), wine),
+    "DenoisingAutoencoder images": (
+        lambda: DenoisingAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),

@@ -109,6 +109,22 @@ def archive(name: str) -> Callable[[dict[str, str]], Parts]:
     return read
 
 
+def noisy_fashion(places: dict[str, str]) -> Parts:
+    """10,000 training images without labels; 10,000 test images with noise of 0.3, and the same without."""
+    X, _, X_test, _ = fashion(places)
+    clean, clean_test = (each.reshape(len(each), -1).astype(np.float32) / 255 for each in (X, X_test))
+    noise = 0.3 * np.random.default_rng(0).normal(size=clean_test.shape).astype(np.float32)
+    return clean, np.zeros(len(clean)), clean_test + noise, clean_test
+
+
+def standard_digits(places: dict[str, str]) -> Parts:
+    """1,797 images of 8 x 8, flat and standardised."""
+    X, y, X_test, y_test = digits(places)
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    scale[scale == 0] = 1.0
+    return (X - mean) / scale, y, (X_test - mean) / scale, y_test
+
+
 # The peers: fit on the rows, then predict.
 
 
@@ -124,6 +140,29 @@ def sklearn_mlp(X: np.ndarray, y: np.ndarray) -> Any:
     from sklearn.neural_network import MLPClassifier
 
     return MLPClassifier(random_state=0).fit(X, y)
+
+
+def principal_components(n_components: int) -> Callable[..., Any]:
+    """Return scikit-learn's PCA, which scores rows by the likelihood of probabilistic principal components."""
+
+    def fit(X: np.ndarray, y: np.ndarray) -> Any:
+        from sklearn.decomposition import PCA
+
+        return PCA(n_components, random_state=0).fit(X)
+
+    return fit
+
+
+def cleaning_components(n_components: int) -> Callable[..., Any]:
+    """Return scikit-learn's PCA, predicting what its components leave of a row."""
+
+    def fit(X: np.ndarray, y: np.ndarray) -> Any:
+        from types import SimpleNamespace
+
+        pca = principal_components(n_components)(X, y)
+        return SimpleNamespace(predict=lambda rows: pca.inverse_transform(pca.transform(rows)))
+
+    return fit
 
 
 def scaled_svc(X: np.ndarray, y: np.ndarray) -> Any:
@@ -270,6 +309,16 @@ def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     return -float(np.sqrt(np.maximum(squared.min(axis=1), 0)).mean())
 
 
+def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean log-likelihood of the rows, as either side says it."""
+    return float(net.score(X))
+
+
+def cleaned_share(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return 1 - the squared error of cleaned rows over the variance of the clean ones."""
+    return 1 - float(np.mean(np.square(np.asarray(net.predict(X)).reshape(y.shape) - y)) / np.var(y))
+
+
 # nnzoo: the class and what is set.
 
 
@@ -398,6 +447,22 @@ FRAMES = {
         "skorch, torch.nn.GRU 64, 10 epochs",
         in_skorch(recurrent("GRU", 64), batch_size=64),
         ours("GRU", n_hidden=64, batch_size=64, **CYCLE),
+    ),
+    "VAE": Frame(
+        "digits, standardised; log-likelihood",
+        standard_digits,
+        "scikit-learn PCA, 16 components",
+        principal_components(16),
+        ours("VariationalAutoencoder", **CYCLE),
+        judge=own_score,
+    ),
+    "DAE": Frame(
+        f"{FASHION}, noise of 0.3",
+        noisy_fashion,
+        "scikit-learn PCA, 32 components",
+        cleaning_components(32),
+        ours("DenoisingAutoencoder", noise="gaussian", corruption_level=0.85, n_components=128, **CYCLE),
+        judge=cleaned_share,
     ),
     "DCN": Frame(
         FASHION,

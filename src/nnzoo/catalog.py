@@ -152,6 +152,14 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "DAE", "Denoising Auto Encoder", "DenoisingAutoencoder", "nnzoo.networks.denoising_autoencoder", 2008,
+        "Vincent et al. 2008",
+        ("table", "image"), (), False,
+        ("x̃ ~ q(x̃|x), noise", "z = f(x̃)", "x̂ = g(z)", "min over f and g of Σ ‖x - g(f(x̃))‖²"), RECONSTRUCTION,
+        "cleaning noisy rows, first weights for few labels; not for densities",
+        few_rows=1_000,
+    ),
+    Row(
         "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
         "Hopfield 1982; Ramsauer et al. 2020",
         ("table", "image"), (), False,

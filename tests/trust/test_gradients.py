@@ -37,7 +37,7 @@ SMALL = {
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
-for name in ("auto-encoder", "variational-auto-encoder"):
+for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
@@ -362,6 +362,7 @@ FORWARD = {
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
     "variational-auto-encoder": variational,
+    "denoising-auto-encoder": autoencoder,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,

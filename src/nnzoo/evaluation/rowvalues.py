@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 
 from nnzoo.errors import DataError
 from nnzoo.evaluation.baselines import Baseline
@@ -156,6 +157,31 @@ def reconstruct_by_components(known: np.ndarray, rows: np.ndarray, n_components:
     seconds = time.monotonic() - start
     note = f"{n_able} components" + f", of {len(chosen):,} rows" * (len(chosen) < len(known))
     return [constant, Competitor("PCA", np.square(rows - rebuilt).sum(axis=1), seconds, note)]
+
+
+def denoise_linearly(
+    known: np.ndarray, known_noisy: np.ndarray, rows: np.ndarray, noisy: np.ndarray
+) -> list[Competitor]:
+    """Return the squared error of each row that is left by the mean row, by its noise, and by least squares.
+
+    Parameters
+    ----------
+    known, known_noisy : array (n, d)
+        Training rows, of which at most 20,000 are looked at, and the same with noise.
+    rows, noisy : array (n, d)
+        The rows that are measured, and the same with noise.
+    """
+    start = time.monotonic()
+    step = -(-len(known) // MAX_ROWS)
+    given, wanted = known_noisy[::step], known[::step]
+    mean, shift = wanted.mean(axis=0), given.mean(axis=0)
+    constant = Competitor("constant", np.square(rows - mean).sum(axis=1), time.monotonic() - start, "the mean row")
+    as_given = Competitor("as given", np.square(rows - noisy).sum(axis=1), 0.0, "the row with its noise")
+    start = time.monotonic()
+    ridge = Ridge(alpha=1.0, fit_intercept=False).fit(given - shift, wanted - mean)
+    cleaned = mean + ridge.predict(noisy - shift)
+    linear = Competitor("linear", np.square(rows - cleaned).sum(axis=1), time.monotonic() - start, "least squares")
+    return [constant, as_given, linear]
 
 
 def density_by_components(known: np.ndarray, rows: np.ndarray, n_components: int) -> list[Competitor]:

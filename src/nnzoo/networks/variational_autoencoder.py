@@ -19,6 +19,7 @@ clean rows out).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,6 +53,7 @@ from nnzoo.networks.unlabelled import (
 from nnzoo.opsteps import dense
 from nnzoo.trace import Step, factor, largest, written
 from nnzoo.tracing import Names, array
+from nnzoo.training.loop import LoopSettings
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 LOG_VARIANCES = (-10.0, 10.0)
@@ -101,7 +103,7 @@ class CodeDistribution(nn.Module):
             "code distribution",
             "The code is a distribution",
             f"q(z[i]) = N(μ[i], σ[i]²), μ[i] = {symbols[0]}[i], σ[i] = e^({symbols[0]}[{n} + i] / 2)",
-            f"i = {cell + 1}: μ = {written(mean[cell])}, σ = e^({factor(sums[n + cell])} / 2) = {written(deviation)}",
+            f"i = {cell + 1}: μ = {written(mean[cell])}, σ = e^({factor(float(sums[n + cell]))} / 2) = {written(deviation)}",
             symbols[1],
             mean,
             "In training the code is drawn from it, so that near codes must mean near rows; here its mean goes on.",
@@ -249,7 +251,7 @@ class VariationalAutoencoder(Unlabelled, Network):
         Numbers of the code.
     hidden_layer_sizes : tuple of int, default (256,)
         Dense layers between rows and code; the decoder has them in reverse. () makes a linear one of a table.
-    n_filters : tuple of int, default (32, 64)
+    n_filters : tuple of int, default ()
         Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
     activation : str, default "relu"
         "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
@@ -324,7 +326,7 @@ class VariationalAutoencoder(Unlabelled, Network):
         *,
         n_components: int = 16,
         hidden_layer_sizes: Sequence[int] = (256,),
-        n_filters: Sequence[int] = (32, 64),
+        n_filters: Sequence[int] = (),
         activation: str = "relu",
         likelihood: str = "auto",
         beta: float = 1.0,
@@ -392,6 +394,14 @@ class VariationalAutoencoder(Unlabelled, Network):
             beta=self.beta,
             n_importance=self.n_importance,
         )
+
+    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
+        """Return what the parameters say; without validation rows the last weights are kept.
+
+        The codes of training are drawn, so the epoch of its lowest loss would be that of the luckiest draws.
+        """
+        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)
+        return replace(settings, keep="best" if with_validation else "last")
 
     def score_samples(self, X: Any, n_importance: int = 100) -> np.ndarray:
         """Return the importance weighted bound on log p(x) of each row, from so many codes: (n,).
