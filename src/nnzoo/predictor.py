@@ -11,6 +11,7 @@ from torch import nn
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError
 from nnzoo.networks.backpropagation import plain_layers
+from nnzoo.networks.memory import Fused, RecurrentBody
 
 if TYPE_CHECKING:
     from nnzoo.model import Model
@@ -63,7 +64,9 @@ class Predictor:
         self.model, self.network, self.inputs = model, network, network.inputs_
         module = network.network_.eval()
         self._dtype = torch.empty(0, dtype=module.head.weight.dtype).numpy().dtype
-        self._forward: Forward = _dense(module) or _through(module, of_any_length=self.inputs.of_any_length)
+        self._forward: Forward = (
+            _dense(module) or _recurrent(module) or _through(module, of_any_length=self.inputs.of_any_length)
+        )
         self._is_direct = getattr(network, "output", "sequence") == "sequence"
         self._with_shares = network.task == "classification" and network.gives_probabilities
 
@@ -127,6 +130,25 @@ def _through(module: Any, *, of_any_length: bool) -> Forward:
             values = torch.from_numpy(row)
             given = Steps(values, start, torch.tensor([len(row)])) if of_any_length else values[None]
             return module(given)[0].numpy()
+
+    return forward
+
+
+def _recurrent(module: Any) -> Forward | None:
+    """Return the pass of one sequence through torch's recurrent kernels and the last layer; None for other modules."""
+    body = module.body
+    if type(body) is not RecurrentBody or body.bidirectional or body.pooling != "last" or body.table.code_columns:
+        return None
+    if not all(isinstance(layer, Fused) for layer in body.forward_layers):
+        return None
+    kernels = [layer.kernel for layer in body.forward_layers]
+
+    def forward(row: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            h = torch.from_numpy(row)[None]
+            for kernel in kernels:
+                h, _ = kernel(h)
+            return module.head(h[:, -1])[0].numpy()
 
     return forward
 

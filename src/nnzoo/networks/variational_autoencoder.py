@@ -103,7 +103,8 @@ class CodeDistribution(nn.Module):
             "code distribution",
             "The code is a distribution",
             f"q(z[i]) = N(μ[i], σ[i]²), μ[i] = {symbols[0]}[i], σ[i] = e^({symbols[0]}[{n} + i] / 2)",
-            f"i = {cell + 1}: μ = {written(mean[cell])}, σ = e^({factor(float(sums[n + cell]))} / 2) = {written(deviation)}",
+            f"i = {cell + 1}: μ = {written(mean[cell])}, "
+            f"σ = e^({factor(float(sums[n + cell]))} / 2) = {written(deviation)}",
             symbols[1],
             mean,
             "In training the code is drawn from it, so that near codes must mean near rows; here its mean goes on.",
