@@ -469,8 +469,9 @@ class VariationalAutoencoder(Unlabelled, Network):
     def settle(self, X: Any, sample_weight: Any) -> None:
         """Count the numbers of the code that vary over the training rows."""
         codes = self.transform(X)
-        mean = np.average(codes, axis=0, weights=sample_weight)
-        varies = np.average(np.square(codes - mean), axis=0, weights=sample_weight) > ACTIVE_FROM
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        mean = np.average(codes, axis=0, weights=weight)
+        varies = np.average(np.square(codes - mean), axis=0, weights=weight) > ACTIVE_FROM
         self.network_.body.n_active.fill_(int(varies.sum()))
 
     def measures(self, X: Any, X_train: Any | None) -> RowValues:
