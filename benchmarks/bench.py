@@ -188,7 +188,8 @@ def main() -> None:
     bench = Bench(options)
     if not Path(bench.places["digits"]).exists():
         write_digits(Path(bench.places["digits"]))
-    command = " ".join(["python", "benchmarks/bench.py", *sys.argv[1:]])
+    said = ["FOLDER" if each == str(options.mnist) else each for each in sys.argv[1:]]
+    command = " ".join(["python", "benchmarks/bench.py", *said])
     for name in options.only.split(","):
         print(f"## {name}", flush=True)
         SECTIONS[name].measure(bench)
