@@ -124,6 +124,7 @@ def network_page(row: object) -> str:
     names = ", ".join(
         f"`{name}`" for name in dict.fromkeys((row.abbreviation, row.id, row.class_name, *row.other_names))
     )
+    does = " and ".join(row.tasks) or "its work without a target"
     return f"""# {row.name} ({row.abbreviation})
 
 Published by {row.source}. Names that are understood: {names}.
@@ -134,7 +135,7 @@ Published by {row.source}. Names that are understood: {names}.
 {equations}
 ```
 
-- **Reads** {", ".join(kinds[kind] for kind in row.kinds)}; **does** {" and ".join(row.tasks)}.
+- **Reads** {", ".join(kinds[kind] for kind in row.kinds)}; **does** {does}.
 - **Learns by** {row.learns_by}.
 - **Use it for** {row.use_for}.
 
