@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -157,11 +157,19 @@ def _gives_probabilities(network: "Network") -> bool:
     return _classifies(network) and network.gives_probabilities
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def only_if(condition: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return a decorator of methods that are there only where the condition holds of their network."""
+    return cast("Callable[[Method], Method]", available_if(condition))
+
+
 class Network(BaseEstimator):
     """Base of all networks."""
 
     ranges: ClassVar[Mapping[str, Range]]
-    task: str | None
+    task: Any
     """None where a network learns without a target."""
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
@@ -309,19 +317,19 @@ class Network(BaseEstimator):
         self.best_epoch_, self.best_by_, self.stopped_ = self.n_iter_, "last", outcome.stopped
         return self
 
-    @available_if(_has_task)
+    @only_if(_has_task)
     def predict(self, X: Any) -> np.ndarray:
         """Return labels (n,), indicator rows (n, n_labels), or values (n,) or (n, n_outputs) in the target's unit."""
         scores = self._scores(X)
         return self.target_.labels_or_values(scores)
 
-    @available_if(_classifies)
+    @only_if(_classifies)
     def decision_function(self, X: Any) -> np.ndarray:
         """Return scores before the final activation: (n,) for two classes, else (n, n_classes) or (n, n_labels)."""
         scores = self._scores(X)
         return scores[:, 0] if self.target_.head.kind == "binary" else scores
 
-    @available_if(_gives_probabilities)
+    @only_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, n_classes), columns in the order of ``classes_``, or (n, n_labels)."""
         return self._probabilities(self._scores(X))

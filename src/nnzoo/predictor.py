@@ -141,7 +141,7 @@ def _recurrent(module: Any) -> Forward | None:
         return None
     if not all(isinstance(layer, Fused) for layer in body.forward_layers):
         return None
-    kernels = [layer.kernel for layer in body.forward_layers]
+    kernels: list[Any] = [layer.kernel for layer in body.forward_layers]
 
     def forward(row: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -125,7 +125,7 @@ def _products_of(
 
     if isinstance(module, CONVOLUTIONS):
         given, kernels, slope = noise(*x.shape), noise(*module.weight.shape), noise(*out.shape)
-        how = (module.stride, module.padding, module.dilation, module.transposed, module.output_padding, 1)
+        how: Any = (module.stride, module.padding, module.dilation, module.transposed, module.output_padding, 1)
         wanted = [not is_first, True, False]
         backward = torch.ops.aten.convolution_backward
         return [

@@ -90,7 +90,7 @@ def filters(gallery: Gallery) -> str:
     return "<h2>What its filters look for</h2>" + _above(above) + "".join(layers)
 
 
-def _picture(tile: Tile, task: str, with_name: bool = False) -> Picture:
+def _picture(tile: Tile, task: str | None, with_name: bool = False) -> Picture:
     """Return the tile with its caption: what the network says, and below it what is true where that differs."""
     said, true, name = _label(tile.prediction), _label(tile.truth), _name(tile)
     sure = () if tile.probability is None else (sureness(tile.probability),)

@@ -22,7 +22,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,7 +30,7 @@ from nnzoo.checks import OneOf, Range, Truth, Whole
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.forward import forward_in_blocks
-from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network, ScoreNetwork
+from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network, ScoreNetwork, only_if
 from nnzoo.heads import HEADS
 from nnzoo.inputs import PIXEL_MAX, Inputs
 from nnzoo.networks.parts import ChannelsFirst, draw_normal, initialize
@@ -484,7 +483,7 @@ class CapsuleNetwork(Encoder, Network):
     def _n_features_out(self) -> int:
         return self.network_.body.n_out * self.class_dim  # pyright: ignore[reportOperatorIssue, reportReturnType]
 
-    @available_if(_reconstructs)
+    @only_if(_reconstructs)
     def reconstruct(self, X: Any) -> np.ndarray:
         """Return the images that the decoder rebuilds from the capsules of the predicted classes, shaped as X.
 

@@ -13,7 +13,6 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
 from torch import Tensor, nn
 
@@ -23,7 +22,7 @@ from nnzoo.engine.forward import forward_sequences
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import UsageError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, FittedState, Rows
+from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, FittedState, Rows, only_if
 from nnzoo.heads import choose_head
 from nnzoo.inputs import Inputs, Reading
 from nnzoo.networks.memory import POOLINGS, Carried, RecurrentBody
@@ -126,14 +125,14 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         said = self._in_levels(self.target_.labels_or_values(self._scores_of(rows)), rows.last())
         return self._arranged(said, rows)
 
-    @available_if(_classifies)
+    @only_if(_classifies)
     def decision_function(self: Any, X: Any, *, lengths: Any = None) -> Any:
         """Return scores before the final activation, in rows as ``predict`` gives them."""
         rows = self._read_inputs(self._cut_to(X, lengths))
         scores = self._scores_of(rows)
         return self._arranged(scores[:, 0] if self.target_.head.kind == "binary" else scores, rows)
 
-    @available_if(_classifies)
+    @only_if(_classifies)
     def predict_proba(self: Any, X: Any, *, lengths: Any = None) -> Any:
         """Return probabilities, in rows as ``predict`` gives them, columns in the order of ``classes_``."""
         rows = self._read_inputs(self._cut_to(X, lengths))
@@ -397,13 +396,6 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _in_levels(self: Any, said: np.ndarray, level: np.ndarray) -> np.ndarray:
         """Return predictions in the unit of the series, given the last values (n, d) before each of them."""
         return said + level.reshape(said.shape) if self.differences else said
-
-    def _check_differences(self: Any) -> None:
-        if self.differences and not self._forecasts():
-            raise UsageError(
-                f"{type(self).__name__}: differences=True learns how a series of numbers changes.",
-                "Pass output='next' and task='regression', or differences=False.",
-            )
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)

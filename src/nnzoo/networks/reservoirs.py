@@ -126,8 +126,9 @@ class ReservoirBody(RecurrentBody):
             raise DataError("A reservoir needs sequences of at least one step; got none.", "Leave empty ones out.")
         return torch.cat(outputs, dim=1), carried
 
-    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield how one sequence is read, and how states and inputs become one vector."""
+    def trace(self, x: Steps, output: Tensor, names: Names, *, brief: bool = False) -> Iterator[Step]:
+        """Yield how one sequence is read, and how states and inputs become one vector; it is always brief."""
+        del brief
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels, symbol = (), names.last

@@ -20,13 +20,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, Whole
 from nnzoo.engine.device import Arithmetic
 from nnzoo.errors import UsageError
-from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Encoder, Network, Rows, ScoreNetwork
+from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Encoder, Network, Rows, ScoreNetwork, only_if
 from nnzoo.inputs import Inputs
 from nnzoo.networks.kernels import GAMMA, Fourier, KernelFeatures, gaussian, trace_gaussian
 from nnzoo.networks.margins import DualTrainer, row_loss
@@ -355,7 +354,7 @@ class SupportVectorMachine(Encoder, Network):
             return LoopSettings(1, n_rows, seed, keep="last")
         return LoopSettings(self.n_epochs, DESCENT_ROWS, seed, keep="last")
 
-    @available_if(_approximates)
+    @only_if(_approximates)
     def partial_fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> Self:

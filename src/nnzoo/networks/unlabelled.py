@@ -81,11 +81,14 @@ class RoundTrip(nn.Module):
 class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """A network without a target, as a transformer: rows to codes, and back where the body has ``decode``."""
 
-    task: ClassVar[None] = None
-    in_unit_range: ClassVar[bool] = False
-    """Whether the network takes its rows as numbers from 0 to 1 in place of standardised ones."""
+    task: Any = None
     shows_inputs: ClassVar[bool] = False
     """Whether ``measures`` takes the names of the inputs, which its pictures show."""
+
+    @property
+    def in_unit_range(self) -> bool:
+        """Whether the network takes its rows as numbers from 0 to 1 in place of standardised ones."""
+        return False
 
     def transform(self: Any, X: Any) -> np.ndarray:
         """Return the code of each row, (n, n_out)."""
@@ -158,8 +161,8 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         self.settle(X, sample_weight)
         return self
 
-    def partial_fit(self: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> Any:
-        """Pass once through some rows, going on from where the last call ended; y is left aside."""
+    def partial_fit(self: Any, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Any:
+        """Pass once through some rows, going on from where the last call ended; y and classes are left aside."""
         super().partial_fit(X, None, sample_weight=sample_weight)  # pyright: ignore[reportAttributeAccessIssue]
         self.settle(X, sample_weight)
         return self

@@ -440,7 +440,7 @@ class VariationalAutoencoder(Unlabelled, Network):
         check_is_fitted(self)
         reading = Reading.of(self)
         X, is_grid = reading.look_at(X)
-        found = validate_data(
+        found: Any = validate_data(
             self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", allow_nd=True, ensure_2d=not is_grid
         )
         rows = reading.arrange(found)[1]
