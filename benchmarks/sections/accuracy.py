@@ -221,7 +221,8 @@ def report(bench: Any) -> list[str]:
         "goal, and the default. Documented recipes are measured after each epoch, and end at the goal or after "
         f"{CAP_SECONDS} s; torchvision's loading and scaling of single images, which most of them use, is left out in "
         "their favour. Peers *given nnzoo's recipe* have its network, batch, optimiser, schedule, precision and number of "
-        "epochs, and all 60,000 images, of which nnzoo holds back a tenth for validation. The ratio is to nnzoo's "
+        f"epochs, and all 60,000 images, of which nnzoo holds back a tenth for validation; they too are cut off, after "
+        f"{RECIPE_CAP_SECONDS} s, and one that is has not come to the low end of its schedule. The ratio is to nnzoo's "
         "shortest run, and they stand in the table of the goal that decided its length.",
         "",
     ]
