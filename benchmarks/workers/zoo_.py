@@ -494,6 +494,7 @@ FRAMES = {
         reservoirpy_lif,
         sized("LiquidStateMachine", "n_hidden", 45, hold=1, pooling="mean"),
         "times 45 units",
+        where="reservoirs",
     ),
     "ESN": Frame(
         "BasicMotions",
@@ -502,6 +503,7 @@ FRAMES = {
         reservoirpy_esn,
         sized("EchoStateNetwork", "n_hidden", 125),
         "times 125 units",
+        where="reservoirs",
     ),
     "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
     "SVM, images": Frame(FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
