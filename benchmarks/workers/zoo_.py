@@ -398,7 +398,8 @@ class _ReservoirPy:
     def states(self, X: np.ndarray) -> np.ndarray:
         means = []
         for x in (X - self.mean) / self.scale:
-            self.reservoir.reset()
+            if self.reservoir.initialized:
+                self.reservoir.reset()
             means.append(self.reservoir.run(x).mean(axis=0))
         return np.array(means)
 
