@@ -17,7 +17,7 @@ al. 2017). What is next is learned by looking back only. To generate, it reads t
 one sequence whose answer looks back only (a prefix language model, Liu et al. 2018), where the paper has two stacks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -47,8 +47,9 @@ from nnzoo.networks.attending import (
 from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import Carried, Fused, RecurrentBody, State, draw_recurrent
+from nnzoo.networks.parameters import SequenceParameters, with_parameters
 from nnzoo.networks.parts import Dropout, TableInput
-from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
+from nnzoo.networks.remembering import Remembering
 from nnzoo.networks.transformer import POSITIONS, Transformer
 from nnzoo.ragged import Ragged
 from nnzoo.sequences import OUTPUTS
@@ -396,7 +397,8 @@ def _sight_of(x: Steps) -> Sight:
     return Sight() if bool((x.lengths == x.longest).all()) else Sight(x.mask()[:, None])
 
 
-class AttentionNetwork(Remembering, Network):
+@with_parameters
+class AttentionNetwork(SequenceParameters, Remembering, Network):
     """Attention network for sequences, series and symbols: it looks at all steps and chooses what it needs.
 
     e_j = vᵀ tanh(W q + U h_j + b), α = softmax(e), c = Σ α_j h_j: every step gets a share α of what is said. Rows are
@@ -405,7 +407,6 @@ class AttentionNetwork(Remembering, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
     output : "sequence", "step", "next" or "generated", default "sequence"
         One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
         "generated" answers sequences of codes with sequences of codes: X and y are lists of arrays (T_i,).
@@ -428,55 +429,22 @@ class AttentionNetwork(Remembering, Network):
     dropout : float, default 0.0
         Share of the values left out at random: of what each layer of a transformer adds, or between recurrent layers,
         and before the last layer of the network.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
     bptt_steps : int or None, default None
         Truncated backpropagation, of output="next": walk along long sequences in windows of so many steps and move the
         weights after each; earlier steps are seen (1,024 at most), but no gradient flows into them.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
     learning_rate : float, default 0.001
         Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     warmup : float, default 0.0
         Share of the steps in which the learning rate rises from zero.
-    batch_size : int, default 64
-        Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default 1.0
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
-        on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of SequenceParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
     classes_ : ndarray of shape (n_classes,)
         Of "generated" all codes of the alphabet, and last the border, which ends an answer.
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
     longest_answer_ : int
         Of "generated": codes of the longest answer in training. Answers end at twice as many.
-    n_iter_, best_epoch_ : int
-    history_ : dict of str to list
+    Others: those of SequenceParameters.
 
     References
     ----------
@@ -496,9 +464,18 @@ class AttentionNetwork(Remembering, Network):
     True
     """
 
+    body: str = "recurrent"
+    attention: str = "auto"
+    n_layers: int = 1
+    n_heads: int = 4
+    positions: str = "rotary"
+    n_beams: int = 1
+    learning_rate: float = 1e-3
+    warmup: float = 0.0
+
     ranges: ClassVar[Mapping[str, Range]] = {
-        name: allowed for name, allowed in RECURRENT_RANGES.items() if name not in ("bidirectional", "pooling")
-    } | {
+        **SequenceParameters.ranges,
+        "n_layers": Whole(1, 100),
         "output": OneOf((*OUTPUTS, "generated")),
         "body": OneOf(BODIES),
         "attention": OneOf(ATTENTIONS),
@@ -508,73 +485,6 @@ class AttentionNetwork(Remembering, Network):
         "warmup": Real(0.0, 1.0),
     }
     own_counts: ClassVar[tuple[str, ...]] = ("n_errors", "longest_answer")
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        body: str = "recurrent",
-        attention: str = "auto",
-        n_hidden: int = 128,
-        n_layers: int = 1,
-        n_heads: int = 4,
-        positions: str = "rotary",
-        n_beams: int = 1,
-        dropout: float = 0.0,
-        differences: bool = False,
-        bptt_steps: int | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        warmup: float = 0.0,
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 1.0,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.body = body
-        self.attention = attention
-        self.n_hidden = n_hidden
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.positions = positions
-        self.n_beams = n_beams
-        self.dropout = dropout
-        self.differences = differences
-        self.bptt_steps = bptt_steps
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.warmup = warmup
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def looks_ahead(self, output: str) -> bool:
         """Return whether a step of such an output is read with what comes after it."""
