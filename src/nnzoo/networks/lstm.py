@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnzoo.checks import OneOf, Range, Real, Truth
+from nnzoo.checks import OneOf, Range, Real, Truth, Whole
+from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.networks.gates import Moment, Term, combined, gate, matrices, plain, products
 from nnzoo.networks.memory import Fused, State, Unrolled, draw_recurrent
 from nnzoo.networks.parameters import RecurrentParameters, with_parameters
 from nnzoo.networks.remembering import Remembering
-from nnzoo.trace import Step, factor
+from nnzoo.trace import Step, factor, sum_of_products
 
 GATES = {
     "i": ("sigmoid", "input gate: how much of the candidate is added to the memory, unit by unit from 0 to 1."),
@@ -44,9 +45,9 @@ class LSTMCell(nn.Module):
         The gates see the memory: i and f see c(t-1), o sees c(t), one weight a unit.
     normalization : None or "layer"
         Layer normalisation of W x, of U h and of c before the tanh (Ba et al. 2016).
+    proj_size : int
+        Numbers of h, where a projection makes them of o ⊙ tanh(c); 0: h is that itself.
     """
-
-    n_states = 2
 
     def __init__(
         self,
@@ -56,14 +57,17 @@ class LSTMCell(nn.Module):
         forget_gate: bool = True,
         peepholes: bool = False,
         normalization: str | None = None,
+        proj_size: int = 0,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        n_out = proj_size or n_hidden
+        self.n_hidden, self.widths = n_hidden, (n_out, n_hidden)
         self.forget_gate = forget_gate
         self.weight_ih = nn.Parameter(torch.empty(4 * n_hidden, n_in))
-        self.weight_hh = nn.Parameter(torch.empty(4 * n_hidden, n_hidden))
+        self.weight_hh = nn.Parameter(torch.empty(4 * n_hidden, n_out))
         self.bias_ih = nn.Parameter(torch.empty(4 * n_hidden))
         self.bias_hh = nn.Parameter(torch.empty(4 * n_hidden))
+        self.weight_hr = nn.Parameter(torch.empty(proj_size, n_hidden)) if proj_size else None
         self.peephole = nn.Parameter(torch.zeros(3, n_hidden)) if peepholes else None
         is_normal = normalization == "layer"
         self.norm_ih = nn.LayerNorm(4 * n_hidden) if is_normal else nn.Identity()
@@ -86,7 +90,8 @@ class LSTMCell(nn.Module):
         c = kept + torch.sigmoid(i) * torch.tanh(g)
         if self.peephole is not None:
             o = o + self.peephole[2] * c
-        return torch.sigmoid(o) * torch.tanh(self.norm_c(c)), c
+        h = torch.sigmoid(o) * torch.tanh(self.norm_c(c))
+        return h if self.weight_hr is None else nn.functional.linear(h, self.weight_hr), c
 
     def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
         """Yield one step: the gates, the memory, the state."""
@@ -117,17 +122,32 @@ class LSTMCell(nn.Module):
         )
         shown = self.norm_c(c_now)
         inner = f"LN({at.name('c')})" if isinstance(self.norm_c, nn.LayerNorm) else at.name("c")
+        h_name = f"{at.h_name}({at.t})"
+        m_name = h_name if self.weight_hr is None else at.name("m")
+        m = h_now if self.weight_hr is None else values["o"] * torch.tanh(shown)
         yield combined(
             at,
             "hidden state",
-            "the state h",
-            f"{at.h_name}({at.t}) = {at.name('o')} ⊙ tanh({inner})",
+            "the state h" if self.weight_hr is None else "what is shown of the memory",
+            f"{m_name} = {at.name('o')} ⊙ tanh({inner})",
             f"{factor(o)}·tanh({factor(float(shown[k]))})",
-            f"{at.h_name}({at.t})",
-            h_now,
+            m_name,
+            m,
             "What the rest of the network sees of the memory at this step.",
             **{at.name("o"): values["o"], inner: shown},
         )
+        if self.weight_hr is not None:
+            yield combined(
+                at,
+                "projection",
+                "the state h",
+                f"{h_name} = W_r {m_name}",
+                sum_of_products(plain(self.weight_hr[k]), plain(m)),
+                h_name,
+                h_now,
+                "Fewer numbers than units: the gates of the next step see these.",
+                **{"W_r": self.weight_hr, m_name: m},
+            )
 
     def _gate(
         self, n: int, x: Tensor, state: State, c_now: Tensor, at: Moment
@@ -179,7 +199,11 @@ class LSTM(RecurrentParameters, Remembering, Network):
     peepholes : bool, default False
         The gates see the memory, too (Gers et al. 2002).
     normalization : None or "layer", default None
-        Without forget gate, with peepholes or with normalisation the steps run one by one, slower than torch's kernel.
+        Without forget gate, with peepholes, normalisation or a projection the steps run one by one, slower than torch's
+        kernel.
+    proj_size : int, default 0
+        Numbers of h, fewer than ``n_hidden``, that a matrix makes of o ⊙ tanh(c): fewer weights for as much memory (Sak
+        et al. 2014). 0 has no such matrix.
     Others: those of RecurrentParameters.
 
     Attributes
@@ -190,7 +214,7 @@ class LSTM(RecurrentParameters, Remembering, Network):
     ----------
     Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9, 1997. Gers, Schmidhuber & Cummins,
     "Learning to forget", Neural Computation 12, 2000. Gers, Schraudolph & Schmidhuber, Journal of Machine Learning
-    Research 3, 2002 (peepholes).
+    Research 3, 2002 (peepholes). Sak, Senior & Beaufays, arXiv:1402.1128, 2014 (projection).
 
     Examples
     --------
@@ -207,6 +231,7 @@ class LSTM(RecurrentParameters, Remembering, Network):
     forget_gate: bool = True
     peepholes: bool = False
     normalization: str | None = None
+    proj_size: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = {
         **RecurrentParameters.ranges,
@@ -214,17 +239,24 @@ class LSTM(RecurrentParameters, Remembering, Network):
         "forget_gate": Truth(),
         "peepholes": Truth(),
         "normalization": OneOf((None, "layer")),
+        "proj_size": Whole(0, 10**6),
     }
 
     def make_layer(self, n_in: int) -> nn.Module:
         """Return one layer in one direction: torch's kernel, or the written-out cell for what the kernel lacks."""
-        if self.peepholes or self.normalization is not None or not self.forget_gate:
+        if self.proj_size >= self.n_hidden:
+            raise UsageError(
+                f"LSTM needs proj_size below n_hidden={self.n_hidden}; got {self.proj_size}.",
+                "Pass 0, or fewer numbers.",
+            )
+        if self.peepholes or self.proj_size or self.normalization is not None or not self.forget_gate:
             cell = LSTMCell(
                 n_in,
                 self.n_hidden,
                 forget_gate=self.forget_gate,
                 peepholes=self.peepholes,
                 normalization=self.normalization,
+                proj_size=self.proj_size,
             )
             layer, bias = Unrolled(cell), cell.bias_ih
         else:

@@ -31,11 +31,9 @@ class RecurrentCell(nn.Module):
     activation : "tanh" or "relu"
     """
 
-    n_states = 1
-
     def __init__(self, n_in: int, n_hidden: int, activation: str = "tanh") -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden, self.widths = n_hidden, (n_hidden,)
         self.activation = torch.tanh if activation == "tanh" else torch.relu
         self.weight_ih = nn.Parameter(torch.empty(n_hidden, n_in))
         self.weight_hh = nn.Parameter(torch.empty(n_hidden, n_hidden))
