@@ -32,6 +32,7 @@ HELPERS = {
     "remembering",
     "reservoirs",
     "slots",
+    "sparse_coding",
     "transformer",
     "unlabelled",
 }

@@ -56,6 +56,7 @@ SHARED_BY_NETWORKS = {
         "remembering",
         "reservoirs",
         "slots",
+        "sparse_coding",
         "transformer",
         "unlabelled",
     )

@@ -56,7 +56,7 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     known = network.get_params(deep=False)
     if data.output is not None:
         return _suit_sequences(network, data)
-    if "optimizer" not in known:
+    if "optimizer" not in known or (known | dict(given)).get("mode") == "code":  # every step searches codes anew
         return Suit()
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
