@@ -17,7 +17,7 @@ from common import NotRun, answer, read_images
 Parts = tuple[Any, Any, Any, Any]
 MOST_EPOCHS = 512
 ADDING_STEPS = 30
-L1 = 0.5
+L1 = 1.0
 """λ of sparse coding, for either side."""
 FASHION = "Fashion-MNIST, 10,000 images"
 

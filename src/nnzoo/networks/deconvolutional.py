@@ -108,6 +108,8 @@ class GeneratorBody(nn.Module):
         As in :class:`DeconvolutionalNetwork`.
     """
 
+    from_codes = True
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -216,7 +218,7 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         twice as large. () draws images by one dense layer.
     kernel_size : int, default 7
         Side of the filters of "code"; those of "generate" are of 3, or 4 where transposed.
-    l1 : float, default 0.5
+    l1 : float, default 1.0
         λ of "code": the larger, the fewer numbers of the maps are not 0.
     n_inference_steps : int, default 50
         Steps of FISTA that find the maps of "code"; steps down the squared error that find the code of an image.
@@ -228,9 +230,9 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         "lbfgs" takes all rows at each step.
     learning_rate : float, default 0.01
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
-    batch_size : int, default 64
+    batch_size : int, default 16
     n_epochs : int, default 5
-        Passes through the training images, at most.
+        Passes through the training images, at most. "code" has few weights: some thousand images in all are enough.
     early_stopping : bool or "auto", default "auto"
         Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
         from 10,000 rows on, of which ``validation_fraction`` are then held out.
@@ -297,14 +299,14 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         mode: str = "code",
         n_filters: Sequence[int] | None = None,
         kernel_size: int = 7,
-        l1: float = 0.5,
+        l1: float = 1.0,
         n_inference_steps: int = 50,
         upsample: str = "resize",
         activation: str = "relu",
         optimizer: str = "adam",
         learning_rate: float = 1e-2,
         schedule: str = "cosine",
-        batch_size: int = 64,
+        batch_size: int = 16,
         n_epochs: int = 5,
         early_stopping: bool | str = "auto",
         patience: int = 20,
@@ -353,7 +355,7 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         check_is_fitted(self)
         if self.mode != "code":
             raise AttributeError('DeconvolutionalNetwork has filters_ with mode="code" only.')
-        return self.network_.body.filters().detach().movedim(1, -1).double().cpu().numpy()
+        return self.network_.body.filters.at_norm_1().detach().movedim(1, -1).double().cpu().numpy()
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return untrained filters, or an untrained generator for the codes that y gave."""

@@ -15,6 +15,7 @@ half-quadratic splitting); Daubechies, Defrise & De Mol 2004 (ISTA); Beck & Tebo
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import torch
@@ -27,9 +28,37 @@ from nnzoo.trace import MAX_SHOWN, Step, cell_name, factor, largest, written
 from nnzoo.tracing import Names, array
 
 
-def synthesize(maps: Tensor, filters: Tensor) -> Tensor:
-    """Return Σ_k z_k ∗ f_k inside the image: maps (n, k, H + K - 1, W + K - 1), filters (k, C, K, K) to (n, C, H, W)."""
-    return functional.conv_transpose2d(maps, filters, padding=filters.shape[-1] - 1)
+BLOCK = 4
+PIECE = 2**18
+"""Numbers of maps that are searched at a time: what a processor core keeps at hand."""
+
+
+def block_filters(filters: Tensor) -> Tensor:
+    """Return filters (k, C, K, K) as they stand over 4 x 4 neighbouring pixels: (16 C, k, K + 3, K + 3)."""
+    flipped, rest = filters.flip(2, 3).transpose(0, 1), BLOCK - 1
+    places = product(range(BLOCK), repeat=2)
+    shifted = [functional.pad(flipped, (right, rest - right, down, rest - down)) for down, right in places]
+    return torch.stack(shifted, dim=1).flatten(0, 1)
+
+
+def synthesize(maps: Tensor, filters: Tensor, blocks: Tensor | None = None) -> Tensor:
+    """Return Σ_k z_k ∗ f_k inside the image: maps (n, k, H + K - 1, W + K - 1), filters (k, C, K, K) to (n, C, H, W).
+
+    This is ``conv_transpose2d(maps, filters, padding=K - 1)``. Processors work on many channels at once and images have
+    few, so 4 x 4 neighbouring pixels are computed as channels of one place: with twice the products in a sixth of the
+    time (16 filters of 7 x 7, one channel).
+
+    Parameters
+    ----------
+    maps, filters : Tensor
+    blocks : Tensor, optional
+        ``block_filters(filters)``, for those who need it often.
+    """
+    side = filters.shape[-1] - 1
+    height, width = maps.shape[2] - side, maps.shape[3] - side
+    whole = functional.pad(maps, (0, -width % BLOCK, 0, -height % BLOCK))
+    pixels = functional.conv2d(whole, block_filters(filters) if blocks is None else blocks, stride=BLOCK)
+    return functional.pixel_shuffle(pixels, BLOCK)[:, :, :height, :width]
 
 
 def correlate(images: Tensor, filters: Tensor) -> Tensor:
@@ -72,14 +101,19 @@ def infer_maps(images: Tensor, filters: Tensor, l1: float, n_steps: int, *, mome
     Tensor of shape (n, k, H + K - 1, W + K - 1)
     """
     height, width = images.shape[2:]
-    side, pace, t = filters.shape[-1] - 1, 1 / largest_slope(filters, (height, width)), 1.0
-    maps = point = images.new_zeros(len(images), len(filters), height + side, width + side)
-    for _ in range(n_steps):
-        slope = correlate(synthesize(point, filters) - images, filters)
-        before, maps = maps, functional.softshrink(torch.add(point, slope, alpha=-pace), l1 * pace)
-        last, t = t, (1 + math.sqrt(1 + 4 * t * t)) / 2
-        point = torch.lerp(before, maps, 1 + (last - 1) / t) if momentum else maps
-    return maps
+    side, pace, blocks = filters.shape[-1] - 1, 1 / largest_slope(filters, (height, width)), block_filters(filters)
+    size = (len(filters), height + side, width + side)
+    found = []
+    for part in images.split(max(PIECE // math.prod(size), 1)):
+        maps = point = images.new_zeros(len(part), *size)
+        t = 1.0
+        for _ in range(n_steps):
+            slope = correlate(synthesize(point, filters, blocks) - part, filters)
+            before, maps = maps, functional.softshrink(torch.add(point, slope, alpha=-pace), l1 * pace)
+            last, t = t, (1 + math.sqrt(1 + 4 * t * t)) / 2
+            point = torch.lerp(before, maps, 1 + (last - 1) / t) if momentum else maps
+        found.append(maps)
+    return torch.cat(found)
 
 
 class FilterBank(nn.Module):
@@ -93,10 +127,10 @@ class FilterBank(nn.Module):
         self.n_out = n_filters
         self.drawn = ("K", "feature maps", f"maps {map_size[0]} x {map_size[1]}")
         self.weight = nn.Parameter(torch.empty(n_filters, n_channels, kernel_size, kernel_size))
-        draw_normal(self.weight, std=1.0)
+        draw_normal(self.weight, std=1 / math.sqrt(n_channels * kernel_size**2))
 
-    def forward(self) -> Tensor:
-        """Return the filters at norm 1."""
+    def at_norm_1(self) -> Tensor:
+        """Return the filters as they are used."""
         return functional.normalize(self.weight.flatten(1)).view_as(self.weight)
 
 
@@ -136,7 +170,7 @@ class SparseCodingBody(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the images (n, H, W, C) that flat maps stand for."""
-        return (self.mean + synthesize(z.unflatten(1, self.map_shape), self.filters())).movedim(1, -1)
+        return (self.mean + synthesize(z.unflatten(1, self.map_shape), self.filters.at_norm_1())).movedim(1, -1)
 
     def row_loss(self, x: Tensor) -> Tensor:
         """Return E of each image (n,) at the maps that are best for it.
@@ -145,17 +179,17 @@ class SparseCodingBody(nn.Module):
         maps and filters are moved in turn.
         """
         images = self._centred(x)
-        return objective(images, self._maps(images), self.filters(), self.l1)
+        return objective(images, self._maps(images), self.filters.at_norm_1(), self.l1)
 
     def _centred(self, x: Tensor) -> Tensor:
         return x.movedim(-1, 1) - self.mean
 
     def _maps(self, images: Tensor) -> Tensor:
-        return infer_maps(images.detach(), self.filters(), self.l1, self.n_inference_steps)
+        return infer_maps(images.detach(), self.filters.at_norm_1(), self.l1, self.n_inference_steps)
 
     def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield the first step of FISTA, the maps that the last one gives, and what they lay down."""
-        images, filters = self._centred(x), self.filters()
+        images, filters = self._centred(x), self.filters.at_norm_1()
         size = (images.shape[2], images.shape[3])
         pace, f = 1 / largest_slope(filters, size), filters.detach().double().cpu().numpy()
         pad, mean = f.shape[-1] - 1, self.mean.double().cpu().numpy()
@@ -171,8 +205,8 @@ class SparseCodingBody(nn.Module):
 
     def _last_step(self, images: Tensor, maps: Tensor, f: np.ndarray, image_name: str, names: Names) -> Step:
         _, name = names.next("z")
-        first = objective(images, torch.zeros_like(maps), self.filters(), self.l1)
-        last, n_active = objective(images, maps, self.filters(), self.l1), int((maps != 0).sum())
+        first = objective(images, torch.zeros_like(maps), self.filters.at_norm_1(), self.l1)
+        last, n_active = objective(images, maps, self.filters.at_norm_1(), self.l1), int((maps != 0).sum())
         return Step(
             "sparse code",
             "The feature maps after all steps",
