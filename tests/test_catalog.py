@@ -38,6 +38,7 @@ HELPERS = {
     "showing_maps",
     "showing_recall",
     "slots",
+    "sparse_coding",
     "transformer",
     "unlabelled",
 }

@@ -62,6 +62,7 @@ SHARED_BY_NETWORKS = {
         "showing_maps",
         "showing_recall",
         "slots",
+        "sparse_coding",
         "transformer",
         "unlabelled",
     )

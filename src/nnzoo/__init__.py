@@ -25,6 +25,7 @@ _WHERE = {
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),
     "nnzoo.networks.capsule": ("CapsuleNetwork",),
     "nnzoo.networks.deep_convolutional": ("DeepConvolutionalNetwork",),
+    "nnzoo.networks.deconvolutional": ("DeconvolutionalNetwork",),
     "nnzoo.networks.denoising_autoencoder": ("DenoisingAutoencoder",),
     "nnzoo.networks.extreme_learning": ("ExtremeLearningMachine",),
     "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),

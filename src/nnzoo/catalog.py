@@ -179,6 +179,17 @@ CATALOG = (
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
     ),
     Row(
+        "DN", "Deconvolutional Network", "DeconvolutionalNetwork", "nnzoo.networks.deconvolutional", 2010,
+        "Zeiler et al. 2010; Dosovitskiy et al. 2015",
+        ("image",), (), False,
+        (
+            "min over z and f of ½ Σ ‖x - Σ_k z_k ∗ f_k‖² + λ Σ |z|, ‖f_k‖ = 1", "z ← soft(z - ∇/L, λ/L)",
+            "or from a label c: x̂ = W_L ∗ up(... f(W_2 ∗ up(f(W_1 c + b_1)) + b_2) ...)",
+        ), "filters and sparse maps in turn: maps by thresholded steps, filters by gradient descent",
+        "sparse feature maps, images from labels or attributes; not for many different images of one label",
+        ("deconvolutional", "convolutional-sparse-coding", "upconvolutional-network"),
+    ),
+    Row(
         "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,
         "Maass, Natschläger & Markram 2002",
         ("sequence",), ("classification", "regression"), True,

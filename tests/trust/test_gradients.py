@@ -37,6 +37,13 @@ SMALL = {
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
+SMALL["deconvolutional-network"] = {
+    "n_filters": [2],
+    "kernel_size": 3,
+    "l1": 3.0,
+    "n_inference_steps": 400,
+    "precision": "float64",
+}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -357,7 +364,29 @@ def liquid_state(x, w):
     return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
 
 
+def deconvolutional(x, w, l1=3.0, n_steps=400):
+    """Take thresholded steps from maps of zeros, each from a point beyond the last maps."""
+    f = np.array([each / np.linalg.norm(each) for each in w["body.filters.weight"]])
+    u, side = np.moveaxis(x, -1, 0) - w["body.mean"], f.shape[-1] - 1
+    high, wide = u.shape[1:]
+    slope = sum(np.abs(np.fft.fft2(c, (high + 2 * side, wide + 2 * side))) ** 2 for each in f for c in each).max()
+    z = point = np.zeros((len(f), high + side, wide + side))
+    t = 1.0
+    for _ in range(n_steps):
+        missing, v = u.copy(), point.copy()
+        for i, j in np.ndindex(f.shape[2:]):
+            missing -= np.tensordot(f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1)
+        for i, j in np.ndindex(f.shape[2:]):
+            told = np.tensordot(f[:, :, i, j], missing, 1) / slope
+            v[:, side - i : side - i + high, side - j : side - j + wide] += told
+        before, z = z, np.sign(v) * np.maximum(np.abs(v) - l1 / slope, 0)
+        last, t = t, (1 + np.sqrt(1 + 4 * t**2)) / 2
+        point = z + (last - 1) / t * (z - before)
+    return z.ravel()
+
+
 FORWARD = {
+    "deconvolutional-network": deconvolutional,
     "auto-encoder": autoencoder,
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
