@@ -22,6 +22,7 @@ HELPERS = {
     "attending",
     "backpropagation",
     "coding",
+    "contexts",
     "gated_cell",
     "gates",
     "kernels",
@@ -32,7 +33,9 @@ HELPERS = {
     "remembering",
     "reservoirs",
     "slots",
+    "symbols",
     "transformer",
+    "transitions",
     "unlabelled",
 }
 

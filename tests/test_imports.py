@@ -47,6 +47,7 @@ SHARED_BY_NETWORKS = {
         "attending",
         "backpropagation",
         "coding",
+        "contexts",
         "gated_cell",
         "gates",
         "kernels",
@@ -56,7 +57,9 @@ SHARED_BY_NETWORKS = {
         "remembering",
         "reservoirs",
         "slots",
+        "symbols",
         "transformer",
+        "transitions",
         "unlabelled",
     )
 }

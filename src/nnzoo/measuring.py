@@ -79,7 +79,8 @@ def measure_unlabelled(model: Model, data: Data, part: Part, how: str) -> Report
     if data.fingerprint == model.provenance.fingerprint:
         train = data.chosen(model.provenance.part == TRAIN, "train")
         X_train, about = encode_rows(model.recipe, train, data.origin)[0], ""  # pyright: ignore[reportArgumentType]
-    names = {"inputs": getattr(model.recipe, "feature_names", ())} if network.shows_inputs else {}
+    inputs = getattr(model.recipe, "symbols", ()) or getattr(model.recipe, "feature_names", ())
+    names = {"inputs": inputs} if network.shows_inputs else {}
     found = network.measures(X, X_train, **names)
     return evaluate_row_values(found, how=how + about, history=network.history_, seed=model.seed)
 

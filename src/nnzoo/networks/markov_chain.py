@@ -588,9 +588,11 @@ class MarkovChain(Network):
 
     def trace(self, X: Any, inputs: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[Step]:
         """Yield how the probabilities of the next symbol of one sequence come about."""
-        del inputs, labels
+        del inputs
         steps = self._to_inputs(self._read(X))
-        yield from self._body.trace(steps, self.network_(steps), Names("x"))
+        for step in self._body.trace(steps, self.network_(steps), Names("x")):
+            named = len(step.result) == len(labels) and step.op != "last symbols"
+            yield replace(step, labels=tuple(labels)) if named else step
 
     # What a model file stores
 
@@ -641,7 +643,7 @@ class MarkovChain(Network):
             self._know(Alphabet.learn(found))
             self.n_features_in_ = 1
         else:
-            check_is_fitted(self)
+            check_is_fitted(self, "alphabet_")
         return Ragged(self.alphabet_.encode(found.flat).astype(np.float64)[:, None], found.lengths)
 
     def _check_rows(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
