@@ -117,8 +117,9 @@ def _suit_sequences(network: Any, data: Data) -> Suit:
 
 def _suit_symbols(data: Data) -> Suit:
     """Return settings for chains of symbols: what never came in training is not impossible, and texts have a memory."""
-    order = 1 if data.text is None else ORDER_OF[data.text.unit]
-    return Suit({"order": order, "backoff": "witten_bell"})
+    if data.text is None:
+        return Suit({"order": 1, "backoff": "witten_bell"})
+    return Suit({"order": ORDER_OF[data.text.unit], "backoff": "kneser_ney"})
 
 
 def _wanders(data: Data) -> bool:

@@ -250,7 +250,7 @@ def _trace_level(tree: ContextTree, level: Any, n: np.ndarray, p: np.ndarray, af
     best, total, kinds = int(after.argmax()), n.sum(), int((n > 0).sum())
     cell, operands = cell_name(name, (best,)), {count: n}
     if tree.backoff is None:
-        op, formula = "shares", f"{name}[x] = ({count}[x] + α) / (Σ {count} + α {tree.n_symbols})"
+        op, formula = "smoothed shares", f"{name}[x] = ({count}[x] + α) / (Σ {count} + α {tree.n_symbols})"
         told = f"({written(n[best])} + {tree.smoothing:g}) / ({written(total)} + {tree.smoothing * len(n):g})"
         operands["α"] = np.array(tree.smoothing)
     elif tree.backoff == "witten_bell":
@@ -710,6 +710,10 @@ class MarkovChain(Network):
             states, matrix = self._all_states(n, k)
         else:
             inner = (table < n).all(axis=1)
+            if not (inner.any() or len(begins[0])):
+                raise DataError(
+                    f"MarkovChain needs a sequence of at least {k} symbols to have a state.", "Use a lower order."
+                )
             states, matrix = _seen_states(table[inner][:, ::-1], counts[inner], begins[0], n)
         start = np.bincount(_places_of(states, begins[0], n), begins[1], minlength=len(states))
         start = start if start.any() else np.ones(len(states))
