@@ -125,6 +125,15 @@ def standard_digits(places: dict[str, str]) -> Parts:
     return (X - mean) / scale, y, (X_test - mean) / scale, y_test
 
 
+def genesis(places: dict[str, str]) -> Parts:
+    """The bundled book of Genesis as rows of 256 characters, the last tenth to test."""
+    text = (Path(__file__).parents[2] / "src" / "nnzoo" / "data" / "bundled" / "genesis.txt").read_text()
+    n_rows = len(text) // 256
+    X = np.array([ord(letter) for letter in text[: n_rows * 256]], dtype=np.float32).reshape(n_rows, 256)
+    cut = round(0.9 * n_rows)
+    return X[:cut], np.zeros(cut), X[cut:], np.zeros(n_rows - cut)
+
+
 # The peers: fit on the rows, then predict.
 
 
@@ -302,6 +311,30 @@ def minisom(X: np.ndarray, y: np.ndarray) -> Any:
     return som
 
 
+def markovify_chain(X: np.ndarray, y: np.ndarray) -> Any:
+    """markovify's Chain of four characters; behind what it has not seen it says the commonest one."""
+    from types import SimpleNamespace
+
+    from markovify.chain import Chain
+
+    model = Chain(X.tolist(), 4).model
+    values, counts = np.unique(X, return_counts=True)
+    likeliest = {state: max(after, key=after.get) for state, after in model.items()}
+    usual = values[counts.argmax()]
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        said = [likeliest.get(tuple(row), usual) for row in rows[:, -4:].tolist()]
+        return np.array([each if isinstance(each, float) else usual for each in said])
+
+    return SimpleNamespace(predict=predict)
+
+
+def next_symbols(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of symbols that are predicted right from the eight before them."""
+    windows = np.lib.stride_tricks.sliding_window_view(X, 9, axis=1).reshape(-1, 9)
+    return float(np.mean(np.asarray(net.predict(windows[:, :8])) == windows[:, 8]))
+
+
 def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     """Return minus the mean distance of rows from the nearest unit of a map."""
     units = np.asarray(net.get_weights() if hasattr(net, "get_weights") else net.codebook_).reshape(-1, X.shape[1])
@@ -463,6 +496,16 @@ FRAMES = {
         cleaning_components(32),
         ours("DenoisingAutoencoder", noise="gaussian", corruption_level=0.85, n_components=128, **CYCLE),
         judge=cleaned_share,
+    ),
+    "MC": Frame(
+        "Genesis, characters; share of the next ones that are right",
+        genesis,
+        "markovify, Chain of 4 characters",
+        markovify_chain,
+        sized("MarkovChain", "order", 1, backoff="kneser_ney"),
+        "order",
+        judge=next_symbols,
+        where="chains",
     ),
     "DCN": Frame(
         FASHION,

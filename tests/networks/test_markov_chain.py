@@ -140,7 +140,14 @@ def test_counting_in_pieces_is_counting_at_once(first, second, order):
         assert pieces.network_.state_dict()[name].tolist() == tensor.tolist()
 
 
-@settings(max_examples=30, deadline=None)
+def test_symbols_that_need_not_come_are_known_by_their_classes():
+    chain = MarkovChain(order=1, backoff="kneser_ney").partial_fit([["to", "be"]], classes=["or", "not"])
+    assert chain.classes_.tolist() == ["be", "not", "or", "to"]
+    assert np.isfinite(chain.score_samples([["not", "or"]])).all()
+    np.testing.assert_allclose(chain.predict_proba([["to"]]).sum(), 1, rtol=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
 @given(TEXTS)
 def test_the_likelihood_of_training_does_not_fall_with_the_order(texts):
     scores = [MarkovChain(order=order).fit(texts).score(texts) for order in range(5)]

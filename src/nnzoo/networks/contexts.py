@@ -125,7 +125,7 @@ class Level:
 
     def sums(self, values: np.ndarray, base: int) -> np.ndarray:
         """Return the sum of values (n_pairs,) over the pairs of each node."""
-        return np.bincount(self.pairs // base, values, minlength=len(self.nodes))
+        return np.bincount(self.pairs // base, values, minlength=len(self.nodes)).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class ContextTree:
         rows, node, nodes, levels = np.arange(len(grams)), np.zeros(len(grams), np.int64), np.zeros(1, np.int64), []
         for depth in range(self.order + 1):
             pairs, which = np.unique(node * self.base + grams[rows, 0], return_inverse=True)
-            came = np.bincount(which, counts[rows], minlength=len(pairs))
+            came = np.bincount(which, counts[rows], minlength=len(pairs)).astype(np.float64)
             levels.append(Level(nodes, pairs, came, came))
             if depth < self.order:
                 # Behind a border nothing is read any more.

@@ -379,7 +379,7 @@ class MarkovChain(Network):
             self._widen(found)
         super().partial_fit(found, None, sample_weight=sample_weight)
         if classes is not None:
-            self._widen(read_symbols(type(self).__name__, list(classes)))
+            self._widen(read_symbols(type(self).__name__, [list(classes)]))
         return self
 
     # Predictions
