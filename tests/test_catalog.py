@@ -24,6 +24,7 @@ HELPERS = {
     "attending_bodies",
     "backpropagation",
     "coding",
+    "contexts",
     "gated_cell",
     "gates",
     "kernels",
@@ -39,7 +40,9 @@ HELPERS = {
     "showing_recall",
     "slots",
     "sparse_coding",
+    "symbols",
     "transformer",
+    "transitions",
     "unlabelled",
 }
 

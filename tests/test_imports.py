@@ -49,6 +49,7 @@ SHARED_BY_NETWORKS = {
         "attending_bodies",
         "backpropagation",
         "coding",
+        "contexts",
         "gated_cell",
         "gates",
         "kernels",
@@ -63,7 +64,9 @@ SHARED_BY_NETWORKS = {
         "showing_recall",
         "slots",
         "sparse_coding",
+        "symbols",
         "transformer",
+        "transitions",
         "unlabelled",
     )
 }

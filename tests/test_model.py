@@ -36,6 +36,7 @@ from nnzoo import (
     HopfieldNetwork,
     KohonenNetwork,
     LiquidStateMachine,
+    MarkovChain,
     Model,
     ModelFileError,
     NeuralTuringMachine,
@@ -90,6 +91,12 @@ def sequences() -> tuple[list[np.ndarray], np.ndarray]:
     random = np.random.default_rng(0)
     rows = [np.stack([random.normal(size=n), random.integers(0, 4, n)], axis=1) for n in random.integers(2, 9, 30)]
     return rows, np.array(["a", "b", "c"] * 10)
+
+
+def spellings() -> tuple[list[str], None]:
+    """Return 30 words of different lengths."""
+    random = np.random.default_rng(0)
+    return ["".join(random.choice(list("aßc"), n)) for n in random.integers(2, 9, 30)], None
 
 
 CASES = {
@@ -193,6 +200,11 @@ CASES = {
     "DeconvolutionalNetwork codes": (
         lambda: DeconvolutionalNetwork(mode="generate", upsample="transposed", n_inference_steps=5, **SHORT),
         lambda: (images(np.uint8)[0], np.random.default_rng(1).normal(size=(40, 3))),
+    ),
+    "MarkovChain": (lambda: MarkovChain(order=2, smoothing=0.5, random_state=0), spellings),
+    "MarkovChain backoff": (
+        lambda: MarkovChain(order=3, backoff="kneser_ney", random_state=0),
+        lambda: (np.random.default_rng(0).integers(0, 4, (20, 9)), None),
     ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
     "HopfieldNetwork modern": (

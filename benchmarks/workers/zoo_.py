@@ -157,6 +157,15 @@ def repeats(places: dict[str, str]) -> Parts:
     return X[:4_000], y[:4_000], X[4_000:], y[4_000:]
 
 
+def genesis(places: dict[str, str]) -> Parts:
+    """The bundled book of Genesis as rows of 256 characters, the last tenth to test."""
+    text = (Path(__file__).parents[2] / "src" / "nnzoo" / "data" / "bundled" / "genesis.txt").read_text()
+    n_rows = len(text) // 256
+    X = np.array([ord(letter) for letter in text[: n_rows * 256]], dtype=np.float32).reshape(n_rows, 256)
+    cut = round(0.9 * n_rows)
+    return X[:cut], np.zeros(cut), X[cut:], np.zeros(n_rows - cut)
+
+
 # The peers: fit on the rows, then predict.
 
 
@@ -347,6 +356,30 @@ def minisom(X: np.ndarray, y: np.ndarray) -> Any:
     som.pca_weights_init(X.astype(np.float64))
     som.train_batch_offline(X, 20)
     return som
+
+
+def markovify_chain(X: np.ndarray, y: np.ndarray) -> Any:
+    """markovify's Chain of four characters; behind what it has not seen it says the commonest one."""
+    from types import SimpleNamespace
+
+    from markovify.chain import Chain
+
+    model = Chain(X.tolist(), 4).model
+    values, counts = np.unique(X, return_counts=True)
+    likeliest = {state: max(after, key=after.get) for state, after in model.items()}
+    usual = values[counts.argmax()]
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        said = [likeliest.get(tuple(row), usual) for row in rows[:, -4:].tolist()]
+        return np.array([each if isinstance(each, float) else usual for each in said])
+
+    return SimpleNamespace(predict=predict)
+
+
+def next_symbols(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of symbols that are predicted right from the eight before them."""
+    windows = np.lib.stride_tricks.sliding_window_view(X, 9, axis=1).reshape(-1, 9)
+    return float(np.mean(np.asarray(net.predict(windows[:, :8])) == windows[:, 8]))
 
 
 def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
@@ -572,6 +605,16 @@ FRAMES = {
         judge=cleaned_share,
         slower="PCA is one decomposition, and takes a tenth of an epoch. Trained on, the network cleans better: 0.865 "
         "after 8 epochs.",
+    ),
+    "MC": Frame(
+        "Genesis, characters; share of the next ones that are right",
+        genesis,
+        "markovify, Chain of 4 characters",
+        markovify_chain,
+        sized("MarkovChain", "order", 1, backoff="kneser_ney"),
+        "order",
+        judge=next_symbols,
+        where="chains",
     ),
     "DCN": Frame(
         FASHION,

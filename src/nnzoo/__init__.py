@@ -33,6 +33,7 @@ _WHERE = {
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.liquid_state": ("LiquidStateMachine",),
     "nnzoo.networks.lstm": ("LSTM",),
+    "nnzoo.networks.markov_chain": ("MarkovChain",),
     "nnzoo.networks.perceptron": ("Perceptron",),
     "nnzoo.networks.radial_basis": ("RadialBasisNetwork",),
     "nnzoo.networks.recurrent": ("RNN",),

@@ -160,6 +160,16 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "MC", "Markov Chain", "MarkovChain", "nnzoo.networks.markov_chain", 1906, "Markov 1906, 1913; Hayes 2013",
+        ("text", "sequence"), (), False,
+        (
+            "P_ij = n_ij / Σ_j n_ij, how often j came behind i", "of order k: i are the last k symbols",
+            "π P = π", "H = -Σ_i π_i Σ_j P_ij log₂ P_ij",
+        ), "counting, in one pass; no gradient",
+        "state logs, click streams, a first model of a text; not for long memory",
+        ("n-gram", "markov"),
+    ),
+    Row(
         "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
         "Hopfield 1982; Ramsauer et al. 2020",
         ("table", "image"), (), False,

@@ -174,6 +174,8 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
+    reads_symbols: ClassVar[bool] = False
+    """Whether a step of its sequences is one symbol, a code, and what is next is learned."""
     trains_in_bfloat16: ClassVar[bool] = True
     """Whether ``precision="auto"`` may choose it."""
     own_counts: ClassVar[tuple[str, ...]] = ()

@@ -80,7 +80,8 @@ def measure_unlabelled(model: Model, data: Data, part: Part, how: str) -> Report
         train = data.chosen(model.provenance.part == TRAIN, "train")
         X_train, y_train = encode_rows(model.recipe, train, data.origin)  # pyright: ignore[reportArgumentType]
         about = ""
-    more: dict[str, Any] = {"inputs": getattr(model.recipe, "feature_names", ())} if network.shows_inputs else {}
+    inputs = getattr(model.recipe, "symbols", ()) or getattr(model.recipe, "feature_names", ())
+    more: dict[str, Any] = {"inputs": inputs} if network.shows_inputs else {}
     more |= {"y": y, "y_train": y_train} if network.reads_target else {}
     found = network.measures(X, X_train, **more)
     return evaluate_row_values(found, how=how + about, history=network.history_, seed=model.seed)

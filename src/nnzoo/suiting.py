@@ -34,6 +34,8 @@ LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 240
 SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
 LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
 WANDERING = 0.1
+ORDER_OF = {"character": 5, "word": 2}
+"""Symbols that the next one of a text depends on, by what a symbol is."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         What the caller has set, which stands.
     """
     known = network.get_params(deep=False)
+    if network.reads_symbols:
+        return _suit_symbols(data)
     if data.output is not None:
         return _suit_sequences(network, data)
     if "optimizer" not in known:
@@ -113,6 +117,13 @@ def _suit_sequences(network: Any, data: Data) -> Suit:
         settings["differences"] = True
         words.append("The values wander or grow far more than they change from step to step: changes are learned.")
     return Suit({name: value for name, value in settings.items() if name in known}, tuple(words))
+
+
+def _suit_symbols(data: Data) -> Suit:
+    """Return settings for chains of symbols: what never came in training is not impossible, and texts have a memory."""
+    if data.text is None:
+        return Suit({"order": 1, "backoff": "witten_bell"})
+    return Suit({"order": ORDER_OF[data.text.unit], "backoff": "kneser_ney"})
 
 
 def _wanders(data: Data) -> bool:

@@ -263,7 +263,7 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         DeconvolutionalNetwork(mode="generate").fit(X, [0, 1])
     network = DeconvolutionalNetwork(mode="generate", n_filters=(2,), n_epochs=1).fit(X, list("abab"))
-    with pytest.raises(nnzoo.DataError, match="needs labels seen at the first fit; new: \"c\""):
+    with pytest.raises(nnzoo.DataError, match='needs labels seen at the first fit; new: "c"'):
         network.predict(["c"])
     with pytest.raises(AttributeError, match='filters_ with mode="code" only'):
         _ = network.filters_

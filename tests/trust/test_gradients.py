@@ -44,6 +44,7 @@ SMALL["deconvolutional-network"] = {
     "n_inference_steps": 400,
     "precision": "float64",
 }
+SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -69,7 +70,7 @@ def small(samples):
 
 
 def test_the_gradient_is_that_of_differences(row, small):
-    if row.id in ("perceptron", "hopfield-network", "kohonen-network"):
+    if row.id in ("perceptron", "hopfield-network", "kohonen-network", "markov-chain"):
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
@@ -261,6 +262,15 @@ def kohonen(x, w):
     return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
 
 
+def markov(x, w):
+    """Count what came behind the last two symbols, a half for each symbol besides."""
+    last, grams = x[:, 0][::-1][:2], w["body.grams"]
+    n = np.zeros(int(grams[:, 0].max()) + 1)
+    for gram, count in zip(grams, w["body.counts"], strict=True):
+        n[int(gram[0])] += count * (gram[1:] == last).all()
+    return (n + 0.5) / (n + 0.5).sum()
+
+
 def attention(x, w):
     """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
@@ -375,7 +385,9 @@ def deconvolutional(x, w, l1=3.0, n_steps=400):
     for _ in range(n_steps):
         missing, v = u.copy(), point.copy()
         for i, j in np.ndindex(f.shape[2:]):
-            missing -= np.tensordot(f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1)
+            missing -= np.tensordot(
+                f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1
+            )
         for i, j in np.ndindex(f.shape[2:]):
             told = np.tensordot(f[:, :, i, j], missing, 1) / slope
             v[:, side - i : side - i + high, side - j : side - j + wide] += told
@@ -407,6 +419,7 @@ FORWARD = {
     "attention-network": attention,
     "hopfield-network": hopfield,
     "kohonen-network": kohonen,
+    "markov-chain": markov,
     "neural-turing-machine": turing_machine,
     "differentiable-neural-computer": computer,
 }
@@ -417,7 +430,8 @@ def test_the_scores_are_those_of_plain_numpy(row, small):
     tensors = network.fitted_state().tensors
     weights = {name.removeprefix("network."): t.astype(np.float64) for name, t in tensors.items()}
     mean, scale = tensors["input.mean"], tensors["input.scale"]
-    scores = network.decision_function(X) if row.tasks else network.transform(X)
+    verb = "decision_function" if row.tasks else "transform" if hasattr(network, "transform") else "predict_proba"
+    scores = getattr(network, verb)(X)
     rows = X / 255 if row.kinds[0] == "image" else X
     wanted = [FORWARD[row.id]((values - mean) / scale, weights) for values in rows]
     np.testing.assert_allclose(scores, np.squeeze(wanted), rtol=1e-10, atol=1e-12)

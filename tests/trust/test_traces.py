@@ -421,8 +421,29 @@ AGAIN = {
     "writing weights": of_operands(lambda g_w, g_a, free, found: g_w * (g_a * free + (1 - g_a) * found)),
     "reading weights": of_operands(lambda ways, L, was, found: ways[0] * was @ L + ways[1] * found + ways[2] * L @ was),
 }
+AGAIN |= {
+    "last symbols": lambda step: (step.result, next(iter(step.operands.values()))[-len(step.result) :]),
+    "smoothed shares": of_operands(lambda n, alpha: (n + alpha) / (n + alpha).sum()),
+    "all alike": lambda step: (step.result.sum(), 1.0),
+    "witten bell": of_operands(lambda n, p: (n + (n > 0).sum() * p) / (n.sum() + (n > 0).sum())),
+    "kneser ney": of_operands(
+        lambda n, p, D: np.maximum(n - D, 0) / n.sum() + (1 - np.maximum(n - D, 0).sum() / n.sum()) * p
+    ),
+}
 SHOWN_ONLY = {
-    *("recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "orders", "influence", "prediction"),
+    *(
+        "recipe",
+        "tokens",
+        "image",
+        "unrolled",
+        "spikes",
+        "memories",
+        "focus",
+        "slots",
+        "orders",
+        "influence",
+        "prediction",
+    ),
 }
 """Steps that are checked by tests of their own below."""
 

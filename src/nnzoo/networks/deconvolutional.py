@@ -515,7 +515,9 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         if X_train is not None:
             images = np.asarray(X_train).reshape(len(X_train), *self.inputs_.shape)
             means = np.stack([images[y_train == label].mean(axis=0) for label in labels])
-            drawn["the mean of its images"] = as_bytes(np.rint(means).astype(np.uint8) if self.inputs_.pixels else means)
+            drawn["the mean of its images"] = as_bytes(
+                np.rint(means).astype(np.uint8) if self.inputs_.pixels else means
+            )
         names = ", ".join(map(str, labels))
         return (Shown("What it draws", f"The image of each label: {names}.", drawn),)
 
