@@ -28,6 +28,7 @@ from nnzoo.errors import DataError, UsageError
 from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, as_bytes, timed_competitor
 from nnzoo.inputs import Inputs
+from nnzoo.networks.levels import Levels, round_levels
 from nnzoo.networks.unlabelled import MAX_BESIDE, UNLABELLED_RANGES, Unlabelled
 from nnzoo.opsteps import dense
 from nnzoo.pictures.curves import energy_curves
@@ -42,8 +43,6 @@ DAMAGED = 0.1
 MAX_WORKED = 64
 SETTLED = 1e-6
 """A recall has ended when no number moves by more, or all are back where they were two sweeps before."""
-KEPT_DIGITS = {torch.float64: 12, torch.float32: 5}
-"""Digits of a level that scaling and its way back leave as they were."""
 
 
 class HopfieldMemory(nn.Module):
@@ -54,7 +53,6 @@ class HopfieldMemory(nn.Module):
 
     patterns: Tensor
     mass: Tensor
-    level_sums: Tensor
     n_stored: Tensor
 
     def __init__(self, n_in: int, n_patterns: int, *, memory: str, degree: int, beta: float, threshold: float) -> None:
@@ -71,7 +69,7 @@ class HopfieldMemory(nn.Module):
         else:
             self.patterns = nn.Parameter(torch.zeros(n_patterns, n_in), requires_grad=False)
         self.register_buffer("mass", torch.zeros(n_patterns))
-        self.register_buffer("level_sums", torch.zeros(2, 2, n_in))
+        self.levels = Levels(n_in)
         self.register_buffer("n_stored", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -85,11 +83,7 @@ class HopfieldMemory(nn.Module):
 
     def row_of(self, s: Tensor) -> Tensor:
         """Return states as standardised rows: the mean of what was taken for 1, or for -1, column by column."""
-        if self.is_modern:
-            return s
-        sums, mass = self.level_sums
-        levels = torch.where(mass > 0, sums / mass.clamp(min=torch.finfo(mass.dtype).tiny), sums.sum(dim=0))
-        return torch.where(s > 0, levels[1], levels[0])
+        return s if self.is_modern else self.levels.row_of((s > 0).to(s))
 
     def keep(self, x: Tensor, weight: Tensor) -> Tensor:
         """Store standardised rows (n, n_in) with their weights; returns their states."""
@@ -101,10 +95,7 @@ class HopfieldMemory(nn.Module):
             self.patterns = nn.Parameter(patterns, requires_grad=False)
         else:
             self.patterns = patterns
-        for side, chosen in enumerate((s <= 0, s > 0)):
-            part = chosen * weight.to(x)[:, None]
-            self.level_sums[0, side] += (part * x).sum(dim=0)
-            self.level_sums[1, side] += part.sum(dim=0)
+        self.levels.keep(x, weight)
         self.n_stored += len(x)
         return s
 
@@ -783,9 +774,7 @@ class HopfieldNetwork(Unlabelled, Network):
         rows = self._in_units(self._memory.row_of(torch.from_numpy(states).to(self._weight)).double().cpu().numpy())
         if self._memory.is_modern or self.inputs_.pixels:
             return rows
-        size = np.floor(np.log10(np.maximum(np.abs(rows), np.finfo(np.float64).tiny)))
-        digits = 10.0 ** np.clip(KEPT_DIGITS[self._weight.dtype] - size, -300, 300)
-        return np.round(rows * digits) / digits
+        return round_levels(rows, self._weight.dtype)
 
     def _size(self, train: Rows, target: Target) -> None:
         self.n_patterns_ = train.X.shape[0]
