@@ -33,6 +33,7 @@ HELPERS = {
     "remembering",
     "reservoirs",
     "slots",
+    "states",
     "symbols",
     "transformer",
     "transitions",

@@ -57,6 +57,7 @@ SHARED_BY_NETWORKS = {
         "remembering",
         "reservoirs",
         "slots",
+        "states",
         "symbols",
         "transformer",
         "transitions",

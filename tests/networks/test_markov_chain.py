@@ -170,7 +170,10 @@ def test_the_long_run_stays_and_tells_at_most_the_logarithm_of_the_alphabet(text
 
 def test_nothing_crosses_from_one_sequence_into_the_next():
     assert MarkovChain().fit(["ab", "cd"]).predict_proba(["b"])[0].tolist() == [0.25] * 4
-    assert MarkovChain(order=2).fit(["ab", "ab", "b"]).predict_proba(["b", "a"]).round(2).tolist() == [[0.5, 0.5], [0, 1]]
+    assert MarkovChain(order=2).fit(["ab", "ab", "b"]).predict_proba(["b", "a"]).round(2).tolist() == [
+        [0.5, 0.5],
+        [0, 1],
+    ]
     assert shifted(np.arange(5), np.array([0, 2]), 2, 9).tolist() == [9, 9, 9, 9, 2]
 
 
@@ -190,7 +193,7 @@ def test_packed_rows_are_told_apart_with_and_without_weights():
     draw = np.random.default_rng(0)
     columns = list(draw.integers(0, 4, (3, 200)))
     plain, weighted = distinct(columns, 4), distinct(columns, 4, np.full(200, 0.5))
-    assert plain[0].tolist() == weighted[0].tolist() == sorted(map(list, {*zip(*(c.tolist() for c in columns))}))
+    assert plain[0].tolist() == weighted[0].tolist() == sorted(map(list, {*map(tuple, np.transpose(columns).tolist())}))
     assert (plain[1] / 2).tolist() == weighted[1].tolist()
 
 
@@ -232,7 +235,10 @@ def test_unknown_symbols_are_impossible_and_cut_the_context_short():
     chain = MarkovChain(order=3, backoff="witten_bell").fit("abracadabra")
     assert chain.score_samples(["az"])[0] == -np.inf
     assert chain.predict_proba(["zzbra"]).tolist() == chain.predict_proba(["zbra"]).tolist()
-    assert chain.predict_proba(["z"]).tolist() == MarkovChain(backoff="witten_bell", order=0).fit("abracadabra").predict_proba(["z"]).tolist()
+    assert (
+        chain.predict_proba(["z"]).tolist()
+        == MarkovChain(backoff="witten_bell", order=0).fit("abracadabra").predict_proba(["z"]).tolist()
+    )
 
 
 def test_samples_follow_the_chain_and_the_seed():
@@ -299,7 +305,9 @@ def test_a_gambler_is_ruined_as_the_closed_form_says():
     np.testing.assert_allclose(chain.absorption_times(), i * (6 - i), atol=1e-10)
     np.testing.assert_allclose(chain.stationary, [2 / 3, 0, 0, 0, 0, 0, 1 / 3], atol=1e-12)
     assert chain.hitting_times([6]).tolist() == [np.inf] * 6 + [0]
-    with pytest.raises(DataError, match=r"needs one closed class without a period; this chain has 2, of the periods 1, 1"):
+    with pytest.raises(
+        DataError, match=r"needs one closed class without a period; this chain has 2, of the periods 1, 1"
+    ):
         chain.mixing_time()
 
 
@@ -428,7 +436,10 @@ def test_evaluation_is_the_bits_of_all_symbols(rhyme):
 
 
 def log_of(n=60):
-    draw, behind = np.random.default_rng(0), {"home": ["list", "find"], "list": ["item", "home"], "find": ["item"], "item": ["home"]}
+    draw, behind = (
+        np.random.default_rng(0),
+        {"home": ["list", "find"], "list": ["item", "home"], "find": ["item"], "item": ["home"]},
+    )
     rows = []
     for user in range(n):
         page = "home"

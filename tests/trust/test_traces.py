@@ -412,7 +412,19 @@ AGAIN |= {
     ),
 }
 SHOWN_ONLY = {
-    *("recipe", "tokens", "image", "unrolled", "spikes", "memories", "focus", "slots", "orders", "influence", "prediction"),
+    *(
+        "recipe",
+        "tokens",
+        "image",
+        "unrolled",
+        "spikes",
+        "memories",
+        "focus",
+        "slots",
+        "orders",
+        "influence",
+        "prediction",
+    ),
 }
 """Steps that are checked by tests of their own below."""
 

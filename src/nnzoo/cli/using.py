@@ -141,7 +141,10 @@ def sample(
     ] = 1.0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Of images: a sheet, .png. Of rows and steps: .csv, .tsv, .jsonl or .parquet. Of texts: .txt."),
+        typer.Option(
+            metavar="FILE",
+            help="Of images: a sheet, .png. Of rows and steps: .csv, .tsv, .jsonl or .parquet. Of texts: .txt.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""Sequences of symbols as codes: anything that can be hashed is a symbol; the alphabet gives each a number from 0 on."""
+"""Sequences of symbols as codes: whatever can be hashed is a symbol; the alphabet gives each a number from 0 on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
