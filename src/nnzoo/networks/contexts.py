@@ -20,6 +20,8 @@ from nnzoo.ragged import places
 from nnzoo.trace import Step, cell_name, written
 from nnzoo.tracing import Names
 
+Table = tuple[np.ndarray, np.ndarray]
+"""Grams (n_grams, order + 1) and their counts (n_grams,)."""
 BACKOFFS = (None, "witten_bell", "kneser_ney")
 LARGEST = 2**63 - 1
 USUAL_DISCOUNT = 0.5
@@ -45,7 +47,7 @@ def shifted(codes: np.ndarray, starts: np.ndarray, n_back: int, border: int) -> 
     return out
 
 
-def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | None = None) -> Table:
     """Return the different rows of some columns of codes below ``base``, sorted, and how often each comes.
 
     Parameters
@@ -82,7 +84,7 @@ def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | Non
 
 def count_grams(
     codes: np.ndarray, starts: np.ndarray, order: int, n_symbols: int, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """Return the table of grams of sequences: int64 (n_grams, order + 1) and their counts (n_grams,).
 
     Parameters
@@ -98,7 +100,7 @@ def count_grams(
     return distinct(columns, n_symbols + 1, weights)
 
 
-def add_grams(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], n_symbols: int) -> tuple:
+def add_grams(first: Table, second: Table, n_symbols: int) -> Table:
     """Return the table of two tables together."""
     grams = np.concatenate([first[0], second[0]])
     return distinct(list(grams.T), n_symbols + 1, np.concatenate([first[1], second[1]]))

@@ -42,6 +42,7 @@ from nnzoo.networks.contexts import (
     BACKOFFS,
     ContextTree,
     OrderFit,
+    Table,
     add_grams,
     border_of,
     count_grams,
@@ -100,11 +101,11 @@ class ContextCounts(nn.Module):
         return "P", "symbols", f"order {self.order}, {len(self.counts):,} contexts and what came next"
 
     @property
-    def table(self) -> tuple[np.ndarray, np.ndarray]:
+    def table(self) -> Table:
         """Return grams and counts as arrays."""
         return self.grams.numpy(), self.counts.detach().double().numpy()
 
-    def keep(self, table: tuple[np.ndarray, np.ndarray], n_symbols: int) -> None:
+    def keep(self, table: Table, n_symbols: int) -> None:
         """Take over a table of grams."""
         self.n_out = n_symbols
         self.grams = torch.from_numpy(table[0].astype(np.int32))
