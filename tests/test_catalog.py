@@ -42,6 +42,7 @@ HELPERS = {
     "showing_recall",
     "slots",
     "sparse_coding",
+    "states",
     "symbols",
     "transformer",
     "transitions",

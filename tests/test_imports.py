@@ -66,6 +66,7 @@ SHARED_BY_NETWORKS = {
         "showing_recall",
         "slots",
         "sparse_coding",
+        "states",
         "symbols",
         "transformer",
         "transitions",
