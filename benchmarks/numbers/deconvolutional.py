@@ -23,7 +23,10 @@ def share_of_bound(seed: int) -> float:
     """Return the largest gap of FISTA to the best objective, in 2 L ‖z*‖² / (k + 1)², over 50 steps on a digit."""
     draw = np.random.default_rng(seed)
     image = load_digits().images[seed] / 16
-    images, filters = torch.from_numpy(image - image.mean())[None, None], torch.from_numpy(draw.normal(size=(4, 1, 3, 3)))
+    images, filters = (
+        torch.from_numpy(image - image.mean())[None, None],
+        torch.from_numpy(draw.normal(size=(4, 1, 3, 3))),
+    )
     filters = filters / filters.flatten(1).norm(dim=1)[:, None, None, None]
     best = infer_maps(images, filters, 0.05, 20_000)
     least = objective(images, best, filters, 0.05).item()
@@ -35,7 +38,9 @@ def share_of_bound(seed: int) -> float:
 def from_class_means(seed: int) -> float:
     """Return the mean squared difference of the images drawn from ten labels and the means of their images."""
     X, y, _, _ = public_images("fashion-mnist")
-    network = DeconvolutionalNetwork(mode="generate", n_epochs=20, early_stopping=False, random_state=seed).fit(X, y)
+    network = DeconvolutionalNetwork(
+        mode="generate", n_epochs=5, batch_size=256, early_stopping=False, random_state=seed
+    ).fit(X, y)
     means = np.stack([X[y == label].mean(axis=0) for label in range(10)])
     body, standard = network.network_.body, network.inputs_.standard
     drawn = network._pass(body.decode, torch.eye(10))[..., 0] * standard.scale[0] + standard.mean[0]

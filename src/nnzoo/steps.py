@@ -90,7 +90,7 @@ def build(
     estimator = _estimator(network, data.kind)
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
-    reads_target = clone(estimator).set_params(**(params or {})).reads_target
+    reads_target = type(estimator)(**(estimator.get_params(deep=False) | dict(params or {}))).reads_target
     if reads_target and data.task is None and data.output != "next":
         raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     _check_fit(estimator, data)

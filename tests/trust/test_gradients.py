@@ -375,7 +375,9 @@ def deconvolutional(x, w, l1=3.0, n_steps=400):
     for _ in range(n_steps):
         missing, v = u.copy(), point.copy()
         for i, j in np.ndindex(f.shape[2:]):
-            missing -= np.tensordot(f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1)
+            missing -= np.tensordot(
+                f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1
+            )
         for i, j in np.ndindex(f.shape[2:]):
             told = np.tensordot(f[:, :, i, j], missing, 1) / slope
             v[:, side - i : side - i + high, side - j : side - j + wide] += told

@@ -27,7 +27,6 @@ from nnzoo.networks.parts import draw_normal
 from nnzoo.trace import MAX_SHOWN, Step, cell_name, factor, largest, written
 from nnzoo.tracing import Names, array
 
-
 BLOCK = 4
 PIECE = 2**18
 """Numbers of maps that are searched at a time: what a processor core keeps at hand."""

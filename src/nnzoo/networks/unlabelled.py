@@ -251,7 +251,7 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             raise DataError(
                 f"{type(self).__name__} needs y here, a label or a code for each row; got none.", "Pass fit(X, y)."
             )
-        found = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        found = check_array(y, ensure_2d=False, dtype=None, input_name="y")  # pyright: ignore[reportArgumentType]
         check_consistent_length(X, found)
         return found
 
@@ -267,7 +267,8 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         n_columns = found.size // max(len(found), 1)
         if target.classes is None and n_columns != target.n_targets:
             raise DataError(
-                f"{type(self).__name__} needs codes of {target.n_targets} numbers; got {n_columns}.", "Give y as in fit."
+                f"{type(self).__name__} needs codes of {target.n_targets} numbers; got {n_columns}.",
+                "Give what fit took as y.",
             )
         coded = target.code(found)
         return coded if target.classes is None else np.eye(target.n_targets)[coded.reshape(-1).astype(np.int64)]
