@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnzoo.checks import Each, OneOf, Range, Real, Whole, either
+from nnzoo.engine.batches import Batch
 from nnzoo.errors import UsageError
 from nnzoo.estimator import Network, Rows, only_if
 from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, as_bytes, draw_linearly
@@ -457,6 +458,10 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         )
 
     # Inside
+
+    def _measure_pace(self, rows: Batch, batch_size: int) -> dict[str, float]:
+        """Return nothing: a step searches maps, or draws each code once, so products of layers tell nothing of it."""
+        return {}
 
     def _widths(self, usual: tuple[int, ...]) -> tuple[int, ...]:
         widths = usual if self.n_filters is None else tuple(self.n_filters)
