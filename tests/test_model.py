@@ -24,6 +24,7 @@ from nnzoo import (
     AttentionNetwork,
     Autoencoder,
     CapsuleNetwork,
+    DeconvolutionalNetwork,
     DeepBeliefNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
@@ -36,6 +37,7 @@ from nnzoo import (
     HopfieldNetwork,
     KohonenNetwork,
     LiquidStateMachine,
+    MarkovChain,
     Model,
     ModelFileError,
     NeuralTuringMachine,
@@ -91,6 +93,12 @@ def sequences() -> tuple[list[np.ndarray], np.ndarray]:
     random = np.random.default_rng(0)
     rows = [np.stack([random.normal(size=n), random.integers(0, 4, n)], axis=1) for n in random.integers(2, 9, 30)]
     return rows, np.array(["a", "b", "c"] * 10)
+
+
+def spellings() -> tuple[list[str], None]:
+    """Return 30 words of different lengths."""
+    random = np.random.default_rng(0)
+    return ["".join(random.choice(list("aßc"), n)) for n in random.integers(2, 9, 30)], None
 
 
 CASES = {
@@ -193,6 +201,23 @@ CASES = {
         lambda: DeepBeliefNetwork(hidden_layer_sizes=(5,), kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
+    "DeconvolutionalNetwork": (
+        lambda: DeconvolutionalNetwork(n_filters=(3,), kernel_size=3, n_inference_steps=5, **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeconvolutionalNetwork labels": (
+        lambda: DeconvolutionalNetwork(mode="generate", n_filters=(4,), n_inference_steps=5, **SHORT),
+        lambda: images(np.float32),
+    ),
+    "DeconvolutionalNetwork codes": (
+        lambda: DeconvolutionalNetwork(mode="generate", upsample="transposed", n_inference_steps=5, **SHORT),
+        lambda: (images(np.uint8)[0], np.random.default_rng(1).normal(size=(40, 3))),
+    ),
+    "MarkovChain": (lambda: MarkovChain(order=2, smoothing=0.5, random_state=0), spellings),
+    "MarkovChain backoff": (
+        lambda: MarkovChain(order=3, backoff="kneser_ney", random_state=0),
+        lambda: (np.random.default_rng(0).integers(0, 4, (20, 9)), None),
+    ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
     "HopfieldNetwork modern": (
         lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0),
@@ -232,7 +257,9 @@ CASES = {
 
 def outputs(network: object, X: np.ndarray) -> dict[str, np.ndarray]:
     verbs = ("predict", "predict_proba", "decision_function", "transform")
-    return {verb: getattr(network, verb)(X) for verb in verbs if hasattr(network, verb)}
+    draws = network.reads_target and network.task is None
+    given = {"predict": getattr(network, "classes_", np.eye(3))} if draws else {}
+    return {verb: getattr(network, verb)(given.get(verb, X)) for verb in verbs if hasattr(network, verb)}
 
 
 def fingerprint(network: object, X: np.ndarray) -> str:

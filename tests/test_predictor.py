@@ -27,7 +27,7 @@ LABELS = np.array(["a", "b", "c", "b"] * 10)
 SHORT = {"n_epochs": 2, "random_state": 0}
 
 CASES = {
-    "perceptron": (Perceptron(), TABLE, LABELS),
+    "perceptron": (Perceptron(), TABLE, np.where(TABLE[:, 0] > TABLE[:, 1], "a", "b")),
     "table": (FeedForward(**SHORT), TABLE, LABELS),
     "two classes": (FeedForward(**SHORT), TABLE, LABELS == "b"),
     "several labels": (FeedForward(**SHORT), TABLE, np.stack([LABELS == "a", TABLE[:, 0] > 0], axis=1).astype(int)),

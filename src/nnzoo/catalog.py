@@ -161,6 +161,16 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "MC", "Markov Chain", "MarkovChain", "nnzoo.networks.markov_chain", 1906, "Markov 1906, 1913; Hayes 2013",
+        ("text", "sequence"), (), False,
+        (
+            "P_ij = n_ij / Σ_j n_ij, how often j came behind i", "of order k: i are the last k symbols",
+            "π P = π", "H = -Σ_i π_i Σ_j P_ij log₂ P_ij",
+        ), "counting, in one pass; no gradient",
+        "state logs, click streams, a first model of a text; not for long memory",
+        ("n-gram", "markov"),
+    ),
+    Row(
         "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
         "Hopfield 1982; Ramsauer et al. 2020",
         ("table", "image"), (), False,
@@ -176,7 +186,8 @@ CATALOG = (
         1986, "Smolensky 1986; Hinton 2002; Tieleman 2008",
         ("table", "image"), (), False,
         (
-            "E(v, h) = -b·v - c·h - vᵀWh, p = exp(-E) / Z", "p(h_j = 1|v) = σ(c_j + (Wᵀv)_j), p(v_i = 1|h) = σ(b_i + (Wh)_i)",
+            "E(v, h) = -b·v - c·h - vᵀWh, p = exp(-E) / Z",
+            "p(h_j = 1|v) = σ(c_j + (Wᵀv)_j), p(v_i = 1|h) = σ(b_i + (Wh)_i)",
             "ΔW = η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine)",
         ), CONTRASTIVE,
         "rows of 0 and 1 with gaps, features from few labels; not for natural images",
@@ -200,6 +211,17 @@ CATALOG = (
         ("y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated", "o = g(W h + b)"), BACKPROPAGATION,
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
+    ),
+    Row(
+        "DN", "Deconvolutional Network", "DeconvolutionalNetwork", "nnzoo.networks.deconvolutional", 2010,
+        "Zeiler et al. 2010; Dosovitskiy et al. 2015",
+        ("image",), (), False,
+        (
+            "min over z and f of ½ Σ ‖x - Σ_k z_k ∗ f_k‖² + λ Σ |z|, ‖f_k‖ = 1", "z ← soft(z - ∇/L, λ/L)",
+            "or from a label c: x̂ = W_L ∗ up(... f(W_2 ∗ up(f(W_1 c + b_1)) + b_2) ...)",
+        ), "filters and sparse maps in turn: maps by thresholded steps, filters by gradient descent",
+        "sparse feature maps, images from labels or attributes; not for many different images of one label",
+        ("deconvolutional", "convolutional-sparse-coding", "upconvolutional-network"),
     ),
     Row(
         "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,

@@ -32,7 +32,9 @@ def exact_log_p(body):
     first, top = body.layers
     hidden, visible = states(first.n_out), states(len(first.visible_bias))
     log_hidden = -top.free_energy(hidden) - top.log_z
-    parts = [first.log_conditional(visible, h.expand(len(visible), -1)) + p for h, p in zip(hidden, log_hidden, strict=True)]
+    parts = [
+        first.log_conditional(visible, h.expand(len(visible), -1)) + p for h, p in zip(hidden, log_hidden, strict=True)
+    ]
     return torch.stack(parts).logsumexp(dim=0)
 
 

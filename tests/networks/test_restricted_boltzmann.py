@@ -176,9 +176,9 @@ def test_weights_of_rows_count_as_many_rows():
 
 def of_scikit_learn(network):
     """Return scikit-learn's machine with the same weights."""
-    layer, peer = network.network_.body.machine, BernoulliRBM(network.n_components, random_state=np.random.RandomState(0))
+    peer = BernoulliRBM(network.n_components, random_state=np.random.RandomState(0))
     peer.components_ = network.components_
-    peer.intercept_hidden_, peer.intercept_visible_ = layer.hidden_bias.numpy(), layer.visible_bias.numpy()
+    peer.intercept_hidden_, peer.intercept_visible_ = network.intercept_hidden_, network.intercept_visible_
     peer._n_features_out, peer.n_features_in_ = network.n_components, network.n_features_in_
     return peer
 
@@ -197,7 +197,10 @@ def test_scikit_learns_machine_with_the_same_weights_agrees():
 
 def test_the_pseudo_likelihood_is_that_of_each_unit_given_all_others():
     network = RestrictedBoltzmannMachine(n_components=3, n_epochs=2, random_state=0).fit(BARS)
-    log_p = {tuple(row): value for row, value in zip(states(9).tolist(), network.score_samples(states(9).numpy()), strict=True)}
+    log_p = {
+        tuple(row): value
+        for row, value in zip(states(9).tolist(), network.score_samples(states(9).numpy()), strict=True)
+    }
     for row, found in zip(BARS[:4], network.pseudo_likelihood(BARS[:4]), strict=True):
         wanted = 0.0
         for unit in range(9):

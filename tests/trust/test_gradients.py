@@ -39,6 +39,14 @@ SMALL = {
 SMALL["restricted-boltzmann-machine"] = {"n_components": 4, "precision": "float64"}
 SMALL["deep-belief-network"] = {"hidden_layer_sizes": [4, 3], "precision": "float64"}
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
+SMALL["deconvolutional-network"] = {
+    "n_filters": [2],
+    "kernel_size": 3,
+    "l1": 3.0,
+    "n_inference_steps": 400,
+    "precision": "float64",
+}
+SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -47,6 +55,7 @@ WITHOUT_GRADIENT = (
     "perceptron",
     "hopfield-network",
     "kohonen-network",
+    "markov-chain",
     "restricted-boltzmann-machine",
     "deep-belief-network",
 )
@@ -272,6 +281,15 @@ def kohonen(x, w):
     return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
 
 
+def markov(x, w):
+    """Count what came behind the last two symbols, a half for each symbol besides."""
+    last, grams = x[:, 0][::-1][:2], w["body.grams"]
+    n = np.zeros(int(grams[:, 0].max()) + 1)
+    for gram, count in zip(grams, w["body.counts"], strict=True):
+        n[int(gram[0])] += count * (gram[1:] == last).all()
+    return (n + 0.5) / (n + 0.5).sum()
+
+
 def attention(x, w):
     """Read both ways, ask with the last outputs, add up the steps by their shares; answer and question are features."""
     h, q = read_both_ways(x, w, gru_step, 1, "body.encoder.")
@@ -375,7 +393,31 @@ def liquid_state(x, w):
     return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
 
 
+def deconvolutional(x, w, l1=3.0, n_steps=400):
+    """Take thresholded steps from maps of zeros, each from a point beyond the last maps."""
+    f = np.array([each / np.linalg.norm(each) for each in w["body.filters.weight"]])
+    u, side = np.moveaxis(x, -1, 0) - w["body.mean"], f.shape[-1] - 1
+    high, wide = u.shape[1:]
+    slope = sum(np.abs(np.fft.fft2(c, (high + 2 * side, wide + 2 * side))) ** 2 for each in f for c in each).max()
+    z = point = np.zeros((len(f), high + side, wide + side))
+    t = 1.0
+    for _ in range(n_steps):
+        missing, v = u.copy(), point.copy()
+        for i, j in np.ndindex(f.shape[2:]):
+            missing -= np.tensordot(
+                f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1
+            )
+        for i, j in np.ndindex(f.shape[2:]):
+            told = np.tensordot(f[:, :, i, j], missing, 1) / slope
+            v[:, side - i : side - i + high, side - j : side - j + wide] += told
+        before, z = z, np.sign(v) * np.maximum(np.abs(v) - l1 / slope, 0)
+        last, t = t, (1 + np.sqrt(1 + 4 * t**2)) / 2
+        point = z + (last - 1) / t * (z - before)
+    return z.ravel()
+
+
 FORWARD = {
+    "deconvolutional-network": deconvolutional,
     "auto-encoder": autoencoder,
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
@@ -398,6 +440,7 @@ FORWARD = {
     "deep-belief-network": machines,
     "hopfield-network": hopfield,
     "kohonen-network": kohonen,
+    "markov-chain": markov,
     "neural-turing-machine": turing_machine,
     "differentiable-neural-computer": computer,
 }
@@ -408,7 +451,8 @@ def test_the_scores_are_those_of_plain_numpy(row, small):
     tensors = network.fitted_state().tensors
     weights = {name.removeprefix("network."): t.astype(np.float64) for name, t in tensors.items()}
     mean, scale = tensors["input.mean"], tensors["input.scale"]
-    scores = network.decision_function(X) if row.tasks else network.transform(X)
+    verb = "decision_function" if row.tasks else "transform" if hasattr(network, "transform") else "predict_proba"
+    scores = getattr(network, verb)(X)
     rows = X / 255 if row.kinds[0] == "image" else X
     wanted = [FORWARD[row.id]((values - mean) / scale, weights) for values in rows]
     np.testing.assert_allclose(scores, np.squeeze(wanted), rtol=1e-10, atol=1e-12)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,8 +36,8 @@ from nnzoo.evaluation.rowvalues import (
 )
 from nnzoo.inputs import Inputs
 from nnzoo.networks.boltzmann import CHAIN_RANGES, anneal, drawn, generator_of, log_mean, log_sum
+from nnzoo.networks.parameters import UnlabelledParameters, with_parameters
 from nnzoo.networks.unlabelled import (
-    UNLABELLED_RANGES,
     Unlabelled,
     drawn_images,
     reconstruction_values,
@@ -51,16 +51,6 @@ from nnzoo.training.loop import LoopSettings, NotFinite
 from nnzoo.training.state import flatten_state, restore_state
 
 VISIBLE = ("gaussian", "bernoulli")
-CONTRASTIVE_RANGES: dict[str, Range] = {
-    **UNLABELLED_RANGES,
-    **CHAIN_RANGES,
-    "visible": OneOf(("auto", *VISIBLE)),
-    "method": OneOf(("pcd", "cd")),
-    "n_epochs": LOOP_RANGES["n_epochs"],
-    **{name: GRADIENT_RANGES[name] for name in ("learning_rate", "schedule", "batch_size", "weight_decay")},
-}
-"""Ranges of what restricted machines take."""
-
 FIRST_DEVIATION = 0.3
 """Of a weight, times the root of the number of units."""
 HIDDEN_PACE = 0.01
@@ -68,7 +58,9 @@ HIDDEN_PACE = 0.01
 GAUSSIAN_PACE = 0.5
 LEAST_LOG_VARIANCE, MOST_LOG_VARIANCE = -4.6, 0.7
 STEP_ROWS, LOSS_ROWS, PIECE_ROWS = 2048, 256, 4096
-N_ANNEALED, N_TEMPERATURES = 100, 1000
+N_ANNEALED, N_TEMPERATURES = 100, 500
+LEAST_CHAINS = 256
+"""Of samples: few chains cannot stand for all."""
 MOST_FILTERS = 96
 MOST_EXACT, EXACT_TERMS = 20, 2**24
 """Up to so many units of the smaller side, and states of theirs times units of the other, log Z is added up."""
@@ -103,7 +95,9 @@ class BoltzmannLayer(nn.Module):
         super().__init__()
         self.n_out = n_out
         self.drawn = ("P", "hidden units", "on or off by chance")
-        self.weight = nn.Parameter(FIRST_DEVIATION / (n_in + n_out) ** 0.5 * torch.randn(n_in, n_out), requires_grad=False)
+        self.weight = nn.Parameter(
+            FIRST_DEVIATION / (n_in + n_out) ** 0.5 * torch.randn(n_in, n_out), requires_grad=False
+        )
         self.visible_bias = nn.Parameter(torch.zeros(n_in), requires_grad=False)
         self.hidden_bias = nn.Parameter(torch.zeros(n_out), requires_grad=False)
         self.log_variance = nn.Parameter(torch.zeros(n_in), requires_grad=False) if gaussian else None
@@ -204,24 +198,38 @@ class Downward(nn.Module):
 
 
 def anneal_layer(
-    layer: BoltzmannLayer, n_chains: int, generator: torch.Generator, n_temperatures: int = N_TEMPERATURES
+    layer: BoltzmannLayer,
+    n_chains: int,
+    generator: torch.Generator,
+    n_temperatures: int = N_TEMPERATURES,
+    *,
+    resampled: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return visible units (n_chains, n_in) and the logarithms of their weights (n_chains,), whose mean is Z.
 
     Between the machine without links, of visible biases b₀, and the layer stand those with
-    log p*_β(v) = (1 - β) b₀·v + β b·v + Σⱼ log(1 + exp(β (cⱼ + (Wᵀv)ⱼ))); Gaussian units keep b and σ.
+    log p*_β(v) = (1 - β) b₀·v + β b·v + Σⱼ log(1 + exp(β (cⱼ + (Wᵀv)ⱼ))); Gaussian units keep b and σ. ``resampled``
+    lets chains of large weight take the place of ones of small weight on the way, so that all that arrive count alike.
     """
     base, shift = layer.base, layer.visible_bias - layer.base
     sums: Any = None
+    gathered = torch.zeros(n_chains, dtype=torch.float64, device=base.device)
 
     def gain(v: Tensor, before: float, beta: float) -> Tensor:
         nonlocal sums
-        sums = layer.hidden_sums(v).double()
+        sums = layer.hidden_sums(v)
         gained = functional.softplus(beta * sums) - functional.softplus(before * sums)
-        return gained.sum(dim=1) + (beta - before) * (v @ shift)
+        found = gained.sum(dim=1, dtype=torch.float64) + (beta - before) * (v @ shift)
+        gathered.add_(found)
+        return found
 
     def move(v: Tensor, beta: float) -> Tensor:
-        h = drawn(torch.sigmoid(beta * sums).to(v), generator)
+        nonlocal sums
+        share = torch.softmax(gathered, dim=0)
+        if resampled and 1 / share.square().sum() < n_chains / 2:
+            sums = sums[evenly_drawn(share, generator)]
+            gathered.zero_()
+        h = drawn(torch.sigmoid(beta * sums), generator)
         return layer.draw_visible(torch.addmm(base + beta * shift, h, layer.weight.t(), alpha=beta), generator)
 
     first = layer.draw_visible(base.expand(n_chains, -1), generator)
@@ -231,6 +239,13 @@ def anneal_layer(
     else:
         visible = (np.log(2 * np.pi) + layer.log_variance.double()).sum() / 2
     return v, log_weight + visible + layer.n_out * np.log(2)
+
+
+def evenly_drawn(share: Tensor, generator: torch.Generator) -> Tensor:
+    """Return n places of n, each as often as its share of n says, rounded up or down by one draw for all."""
+    n = len(share)
+    marks = (torch.arange(n, device=share.device) + torch.rand((), generator=generator, device=share.device)) / n
+    return torch.searchsorted(share.cumsum(dim=0), marks.to(share)).clamp_(max=n - 1)
 
 
 def log_partition(layer: BoltzmannLayer) -> tuple[float, float]:
@@ -260,8 +275,8 @@ class ContrastiveSettings:
 
     method: str = "pcd"
     n_gibbs_steps: int = 1
-    n_chains: int = 50
-    batch_size: int = 20
+    n_chains: int = 100
+    batch_size: int = 50
     n_epochs: int = 30
     centering: bool = True
     learning_rate: float = 0.1
@@ -466,11 +481,57 @@ class ContrastiveTrainer:
         self.rate_factor /= 10
 
 
-class ContrastiveNetwork(Unlabelled):
-    """What networks of restricted machines do alike; their body has ``layers``, a list of :class:`BoltzmannLayer`."""
+@with_parameters
+class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
+    """What networks of restricted machines do alike; their body has ``layers``, a list of :class:`BoltzmannLayer`.
 
-    own_counts = ("bernoulli",)
-    trains_in_bfloat16 = False
+    Parameters
+    ----------
+    visible : "auto", "bernoulli" or "gaussian", default "auto"
+        "bernoulli" is for numbers from 0 to 1, bytes as shares of 255, which are then not standardised; "gaussian" has
+        a variance of each column, which is learned. "auto": Bernoulli if all numbers are from 0 to 1.
+    method : "pcd" or "cd", default "pcd"
+        Chains that go on from step to step, or that begin at the rows of each step.
+    n_gibbs_steps : int, default 1
+        From side to side and back, for each step.
+    n_chains : int, default 100
+        Of "pcd".
+    centering : bool, default True
+        Whether means are taken of centred units, which is the faster way to the same fixed points.
+    learning_rate : float, default 0.1
+        η; Gaussian units learn at half of it.
+    schedule : "constant", "cosine" or "one_cycle", default "cosine"
+        The slower a machine moves at the end, the better its chains can follow.
+    batch_size : int, default 50
+    n_epochs : int, default 30
+        Passes through the training rows.
+    weight_decay : float, default 0.0
+        L2 penalty of W.
+    Others: those of UnlabelledParameters.
+    """
+
+    visible: str = "auto"
+    method: str = "pcd"
+    n_gibbs_steps: int = 1
+    n_chains: int = 100
+    centering: bool = True
+    learning_rate: float = 0.1
+    schedule: str = "cosine"
+    batch_size: int = 50
+    n_epochs: int = 30
+    weight_decay: float = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    own_counts: ClassVar[tuple[str, ...]] = ("bernoulli",)
+    trains_in_bfloat16: ClassVar[bool] = False
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **UnlabelledParameters.ranges,
+        **CHAIN_RANGES,
+        "visible": OneOf(("auto", *VISIBLE)),
+        "method": OneOf(("pcd", "cd")),
+        "n_epochs": LOOP_RANGES["n_epochs"],
+        **{name: GRADIENT_RANGES[name] for name in ("learning_rate", "schedule", "batch_size", "weight_decay")},
+    }
 
     @property
     def in_unit_range(self: Any) -> bool:
@@ -492,7 +553,7 @@ class ContrastiveNetwork(Unlabelled):
     def sample(self: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Return new rows in their own unit: the means of visible units at the end of chains that begin without links.
 
-        No row of training is looked at: each chain takes 1,000 Gibbs steps in machines between one without links and
+        No row of training is looked at: each chain takes 500 Gibbs steps in machines between one without links and
         the top layer, and goes down from there, drawn by chance but for the means of the last step.
 
         Parameters
@@ -504,7 +565,8 @@ class ContrastiveNetwork(Unlabelled):
         generator = generator_of(random_state, self._device)
         *below, top = self.network_.body.layers
         with torch.inference_mode():
-            v = anneal_layer(top, n_samples, generator)[0]
+            v = anneal_layer(top, max(n_samples, LEAST_CHAINS), generator, resampled=True)[0]
+            v = v[torch.randperm(len(v), generator=generator, device=v.device)[:n_samples]]
             sums = top.visible_sums(drawn(top(v), generator))
             for layer in reversed(below):
                 sums = layer.visible_sums(layer.draw_visible(sums, generator))
@@ -563,7 +625,9 @@ def likelihood_values(network: Any, X: Any, X_train: Any | None, n_components: i
     if X_train is not None:
         X_train = X_train[:: -(-len(X_train) // MAX_ROWS)]
         known = network._standardized(network._check_inputs(X_train))
-        beside = density_by_shares if network.in_unit_range else partial(density_by_components, n_components=n_components)
+        beside = (
+            density_by_shares if network.in_unit_range else partial(density_by_components, n_components=n_components)
+        )
         competitors = beside(known, rows)
         gap = float(network.score_samples(X_train).mean() - values.mean())
         more["free_energy_gap"] = (gap, "lower", "How much more likely rows of training are, in nats; log Z cancels.")

@@ -30,12 +30,12 @@ from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
 from nnzoo.networks.contrastive import (
-    CONTRASTIVE_RANGES,
     BoltzmannLayer,
     ContrastiveNetwork,
     Downward,
     likelihood_values,
 )
+from nnzoo.networks.parameters import with_parameters
 from nnzoo.networks.unlabelled import fill_missing
 
 BOUND_DRAWS = 10
@@ -120,11 +120,12 @@ def entropy(q: Tensor) -> Tensor:
     return -(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum(dim=1)
 
 
+@with_parameters
 class DeepBeliefNetwork(ContrastiveNetwork, Network):
     """Deep belief network: learns the distribution of rows, and deep features of them, layer by layer.
 
-    p(v, h₁ ... h_L) = p(v|h₁) ... p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), each layer a restricted Boltzmann machine that learns
-    what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are bounds
+    p(v, h₁ ... h_L) = p(v|h₁) ... p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), each layer a restricted Boltzmann machine that
+    learns what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are bounds
     below log p(v), in nats, of the row as standardised.
 
     Parameters
@@ -135,29 +136,11 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
         Of the first layer. "bernoulli" is for numbers from 0 to 1, bytes as shares of 255, which are then not
         standardised; "gaussian" has a variance of each column, which is learned. "auto": Bernoulli if all numbers are
         from 0 to 1.
-    method : "pcd" or "cd", default "pcd"
-        Chains that go on from step to step, or that begin at the rows of each step.
-    n_gibbs_steps : int, default 1
-        From side to side and back, for each step.
-    n_chains : int, default 50
-        Of "pcd", in each layer.
-    centering : bool, default True
-        Whether means are taken of centred units, which is the faster way to the same fixed points.
-    learning_rate : float, default 0.1
-        η; Gaussian units learn at half of it.
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
-        The slower a machine moves at the end, the better its chains can follow. Laid out for each layer.
-    batch_size : int, default 20
+        Laid out for each layer. The slower a machine moves at the end, the better its chains can follow.
     n_epochs : int, default 30
         Passes through the training rows, for each layer.
-    weight_decay : float, default 0.0
-        L2 penalty of W.
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ContrastiveNetwork.
 
     Attributes
     ----------
@@ -184,50 +167,12 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
     ((40, 3), (5, 4))
     """
 
-    kinds = ("table", "image", "sequence")
+    hidden_layer_sizes: Sequence[int] = (500, 500)
+
     ranges: ClassVar[Mapping[str, Range]] = {
-        **CONTRASTIVE_RANGES,
+        **ContrastiveNetwork.ranges,
         "hidden_layer_sizes": Each(Whole(1, 10**9), low=1),
     }
-
-    def __init__(
-        self,
-        *,
-        hidden_layer_sizes: Sequence[int] = (500, 500),
-        visible: str = "auto",
-        method: str = "pcd",
-        n_gibbs_steps: int = 1,
-        n_chains: int = 50,
-        centering: bool = True,
-        learning_rate: float = 0.1,
-        schedule: str = "cosine",
-        batch_size: int = 20,
-        n_epochs: int = 30,
-        weight_decay: float = 0.0,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.visible = visible
-        self.method = method
-        self.n_gibbs_steps = n_gibbs_steps
-        self.n_chains = n_chains
-        self.centering = centering
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.weight_decay = weight_decay
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained stack."""

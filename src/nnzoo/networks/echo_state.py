@@ -42,7 +42,6 @@ class EchoPool(nn.Module):
     whatever their number; b has deviation bias_scaling. While it learns, uniform noise of ±state_noise enters the tanh.
     """
 
-    n_states = 1
     caption = ("pool", "random, not trained")
 
     def __init__(
@@ -60,6 +59,7 @@ class EchoPool(nn.Module):
     ) -> None:
         super().__init__()
         self.n_hidden = self.n_out = n_hidden
+        self.widths = (n_hidden,)
         self.leak_rate = leak_rate
         self.state_noise = state_noise
         inputs = nn.Linear(n_in, n_hidden)

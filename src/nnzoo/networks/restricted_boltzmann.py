@@ -14,7 +14,7 @@ Murray 2008 (log Z by annealing); Montavon & Müller 2012 (centring); Cho, Ilin 
 Siblings: deep_belief.py (a stack).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,12 +30,12 @@ from nnzoo.inputs import Inputs
 from nnzoo.networks.boltzmann import drawn, generator_of
 from nnzoo.networks.coding import CODING_RANGES
 from nnzoo.networks.contrastive import (
-    CONTRASTIVE_RANGES,
     BoltzmannLayer,
     ContrastiveNetwork,
     Downward,
     likelihood_values,
 )
+from nnzoo.networks.parameters import with_parameters
 from nnzoo.networks.unlabelled import fill_missing
 
 
@@ -97,11 +97,12 @@ class RestrictedBoltzmannBody(nn.Module):
         return total
 
 
+@with_parameters
 class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     """Restricted Boltzmann machine: learns the distribution of rows of 0 and 1, and features of them.
 
-    E(v, h) = -b·v - c·h - vᵀWh, trained by W ← W + η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine), where the machine's part comes from
-    chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of the
+    E(v, h) = -b·v - c·h - vᵀWh, trained by W ← W + η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine), where the machine's part comes
+    from chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of the
     row as standardised; of numbers between 0 and 1 they are bounds below the mean over rows of 0 and 1 that are drawn
     with these chances.
 
@@ -109,32 +110,7 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     ----------
     n_components : int, default 256
         Hidden units.
-    visible : "auto", "bernoulli" or "gaussian", default "auto"
-        "bernoulli" is for numbers from 0 to 1, bytes as shares of 255, which are then not standardised; "gaussian" has
-        a variance of each column, which is learned. "auto": Bernoulli if all numbers are from 0 to 1.
-    method : "pcd" or "cd", default "pcd"
-        Chains that go on from step to step, or that begin at the rows of each step.
-    n_gibbs_steps : int, default 1
-        From side to side and back, for each step.
-    n_chains : int, default 50
-        Of "pcd".
-    centering : bool, default True
-        Whether means are taken of centred units, which is the faster way to the same fixed points.
-    learning_rate : float, default 0.1
-        η; Gaussian units learn at half of it.
-    schedule : "constant", "cosine" or "one_cycle", default "cosine"
-        The slower a machine moves at the end, the better its chains can follow.
-    batch_size : int, default 20
-    n_epochs : int, default 30
-        Passes through the training rows.
-    weight_decay : float, default 0.0
-        L2 penalty of W.
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ContrastiveNetwork.
 
     Attributes
     ----------
@@ -143,6 +119,8 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     visible_ : "bernoulli" or "gaussian"
     components_ : ndarray of shape (n_components, n_features)
         Wᵀ: what each hidden unit looks for.
+    intercept_visible_, intercept_hidden_ : ndarray of shape (n_features,), (n_components,)
+        b and c.
     log_partition_ : float
         log Z: exact where a side has few units, else by annealing.
     log_partition_error_ : float
@@ -173,55 +151,27 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     [[1.0, 1.0, 0.0, 0.0]]
     """
 
-    kinds = ("table", "image", "sequence")
+    n_components: int = 256
+
     ranges: ClassVar[Mapping[str, Range]] = {
-        **CONTRASTIVE_RANGES,
+        **ContrastiveNetwork.ranges,
         "n_components": CODING_RANGES["n_components"],
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 256,
-        visible: str = "auto",
-        method: str = "pcd",
-        n_gibbs_steps: int = 1,
-        n_chains: int = 50,
-        centering: bool = True,
-        learning_rate: float = 0.1,
-        schedule: str = "cosine",
-        batch_size: int = 20,
-        n_epochs: int = 30,
-        weight_decay: float = 0.0,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.visible = visible
-        self.method = method
-        self.n_gibbs_steps = n_gibbs_steps
-        self.n_chains = n_chains
-        self.centering = centering
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.weight_decay = weight_decay
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def components_(self) -> np.ndarray:
         """Return Wᵀ (n_components, n_features)."""
         return self._machine.weight.t().double().cpu().numpy()
+
+    @property
+    def intercept_visible_(self) -> np.ndarray:
+        """Return b (n_features,)."""
+        return self._machine.visible_bias.double().cpu().numpy()
+
+    @property
+    def intercept_hidden_(self) -> np.ndarray:
+        """Return c (n_components,)."""
+        return self._machine.hidden_bias.double().cpu().numpy()
 
     @property
     def log_partition_(self) -> float:
@@ -268,7 +218,8 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     def impute(self, X: Any) -> np.ndarray:
         """Return the rows with what is missing (NaN) filled in: float64, of the shape of X.
 
-        Means of hidden and visible units follow each other, the known numbers staying, until nothing moves (mean field).
+        Means of hidden and visible units follow each other, the known numbers staying, until nothing moves: the mean
+        field.
         """
         return fill_missing(self, X)
 
