@@ -50,6 +50,7 @@ SHARED_BY_NETWORKS = {
         "backpropagation",
         "boltzmann",
         "coding",
+        "contrastive",
         "contexts",
         "gated_cell",
         "gates",

@@ -25,6 +25,7 @@ from nnzoo import (
     Autoencoder,
     CapsuleNetwork,
     DeconvolutionalNetwork,
+    DeepBeliefNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
@@ -43,6 +44,7 @@ from nnzoo import (
     OwnBody,
     Perceptron,
     RadialBasisNetwork,
+    RestrictedBoltzmannMachine,
     SupportVectorMachine,
     UsageError,
     VariationalAutoencoder,
@@ -187,6 +189,16 @@ CASES = {
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "RestrictedBoltzmannMachine": (lambda: RestrictedBoltzmannMachine(n_components=5, **SHORT), wine),
+    "RestrictedBoltzmannMachine images": (
+        lambda: RestrictedBoltzmannMachine(n_components=5, method="cd", kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeepBeliefNetwork": (lambda: DeepBeliefNetwork(hidden_layer_sizes=(5, 4, 3), **SHORT), wine),
+    "DeepBeliefNetwork images": (
+        lambda: DeepBeliefNetwork(hidden_layer_sizes=(5,), kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
     "DeconvolutionalNetwork": (
