@@ -132,14 +132,17 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters, and a
     # capsule network has one convolution before its capsules; attention
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
-    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows
+    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows, and has
+    # methods of its own; a Boltzmann machine may have no hidden unit
     assert several <= {
         "activation",
         "init",
         "kernel",
         "kind",
         "learning_rate",
+        "method",
         "multi_class",
+        "n_components",
         "n_filters",
         "n_hidden",
         "normalization",

@@ -79,6 +79,7 @@ N_CHECKS = {
     ("DenoisingAutoencoder", "no target"): 49,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
+    ("BoltzmannMachine", "no target"): 50,
     ("DeepResidualNetwork", "classification"): 72,
     ("DeepResidualNetwork", "regression"): 65,
 }

@@ -4,6 +4,8 @@ The numpy paths are written from the equations, with loops where those have sums
 but the names of the stored tensors.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,7 @@ SMALL = {
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
+SMALL["boltzmann-machine"] = {"n_components": 3, "precision": "float64"}
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
@@ -250,6 +253,15 @@ def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
 
+def boltzmann(x, w):
+    """Mean of all states of the hidden units, each with its share."""
+    weight, bias, d = w["body.machine.weight"], w["body.machine.bias"], len(x)
+    h = np.array(list(product([0, 1], repeat=len(bias) - d)))
+    told = (x > 0) @ weight[:d, d:] + bias[d:]
+    shares = np.exp(h @ told + ((h @ weight[d:, d:]) * h).sum(axis=1) / 2)
+    return shares @ h / shares.sum()
+
+
 def kohonen(x, w):
     return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
 
@@ -377,6 +389,7 @@ FORWARD = {
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
     "hopfield-network": hopfield,
+    "boltzmann-machine": boltzmann,
     "kohonen-network": kohonen,
     "neural-turing-machine": turing_machine,
     "differentiable-neural-computer": computer,
