@@ -87,6 +87,7 @@ N_CHECKS = {
     ("HopfieldNetwork", "no target"): 50,
     ("RestrictedBoltzmannMachine", "no target"): 49,
     ("DeepBeliefNetwork", "no target"): 49,
+    ("BoltzmannMachine", "no target"): 50,
     ("DeepResidualNetwork", "classification"): 72,
     ("DeepResidualNetwork", "regression"): 65,
 }

@@ -20,6 +20,7 @@ _WHERE = {
     "nnzoo.networks.hopfield": ("HopfieldNetwork",),
     "nnzoo.networks.kohonen": ("KohonenNetwork",),
     "nnzoo.networks.attention": ("AttentionNetwork",),
+    "nnzoo.networks.boltzmann_machine": ("BoltzmannMachine",),
     "nnzoo.networks.differentiable_computer": ("DifferentiableNeuralComputer",),
     "nnzoo.networks.feed_forward": ("FeedForward",),
     "nnzoo.networks.deep_feed_forward": ("DeepFeedForward",),

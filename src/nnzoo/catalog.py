@@ -216,6 +216,17 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "BM", "Boltzmann Machine", "BoltzmannMachine", "nnzoo.networks.boltzmann_machine", 1985,
+        "Ackley, Hinton & Sejnowski 1985; Hinton & Sejnowski 1986",
+        ("table", "image"), (), False,
+        (
+            "E(s) = -½ sᵀWs - b·s, p(s) = exp(-E(s)) / Z, s = (v, h) of 0 and 1",
+            "p(s_i = 1 | all others) = σ(b_i + Σ_j w_ij s_j)",
+            "Δw_ij = η (⟨s_i s_j⟩_clamped - ⟨s_i s_j⟩_free)",
+        ), "what units do together while rows are held, less what they do while none is",
+        "small tables of yes and no with gaps, couplings between columns; not for more than a few hundred units",
+    ),
+    Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
         "LeCun et al. 1998; Fukushima 1980",
         ("image",), ("classification", "regression"), False,

@@ -4,6 +4,8 @@ The numpy paths are written from the equations, with loops where those have sums
 but the names of the stored tensors.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -38,6 +40,7 @@ SMALL = {
 }
 SMALL["restricted-boltzmann-machine"] = {"n_components": 4, "precision": "float64"}
 SMALL["deep-belief-network"] = {"hidden_layer_sizes": [4, 3], "precision": "float64"}
+SMALL["boltzmann-machine"] = {"n_components": 3, "precision": "float64"}
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 SMALL["deconvolutional-network"] = {
     "n_filters": [2],
@@ -277,6 +280,15 @@ def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
 
+def boltzmann(x, w):
+    """Mean of all states of the hidden units, each with its share."""
+    weight, bias, d = w["body.machine.weight"], w["body.machine.bias"], len(x)
+    h = np.array(list(product([0, 1], repeat=len(bias) - d)))
+    told = (x > 0) @ weight[:d, d:] + bias[d:]
+    shares = np.exp(h @ told + ((h @ weight[d:, d:]) * h).sum(axis=1) / 2)
+    return shares @ h / shares.sum()
+
+
 def kohonen(x, w):
     return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
 
@@ -439,6 +451,7 @@ FORWARD = {
     "restricted-boltzmann-machine": machines,
     "deep-belief-network": machines,
     "hopfield-network": hopfield,
+    "boltzmann-machine": boltzmann,
     "kohonen-network": kohonen,
     "markov-chain": markov,
     "neural-turing-machine": turing_machine,

@@ -37,7 +37,7 @@ class Levels(nn.Module):
             self.mass[side] += part.sum(dim=0)
 
     def row_of(self, on: Tensor) -> Tensor:
-        """Return standardised rows from units that are 1 or 0, or from their probabilities; a side unseen is the other."""
+        """Return standardised rows from units of 0 and 1, or their probabilities; a side not seen is as the other."""
         tiny = torch.finfo(self.mass.dtype).tiny
         all_seen = self.sums.sum(dim=0) / self.mass.sum(dim=0).clamp(min=tiny)
         low, high = torch.where(self.mass > 0, self.sums / self.mass.clamp(min=tiny), all_seen)

@@ -345,6 +345,38 @@ def within_unit_range(X: np.ndarray) -> bool:
     return X.dtype == np.uint8 or bool(X.min() >= 0 and X.max() <= 1)
 
 
+def read_with_gaps(network: Any, X: Any) -> np.ndarray:
+    """Return checked rows, some numbers of which are missing (NaN): float64 (n, *shape).
+
+    Raises
+    ------
+    DataError
+        Rows of another shape than those of training.
+    """
+    check_is_fitted(network)
+    reading = Reading.of(network)
+    X, is_grid = reading.look_at(X)
+    found: Any = validate_data(
+        network, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", allow_nd=True, ensure_2d=not is_grid
+    )
+    rows = reading.arrange(found)[1]
+    if rows.shape[1:] != network.inputs_.shape:
+        raise DataError(
+            f"{type(network).__name__} was trained on rows of shape {network.inputs_.shape}; X has rows of shape "
+            f"{rows.shape[1:]}.",
+            "Bring X to the shape of the training rows.",
+        )
+    return rows
+
+
+def scale_with_gaps(network: Any, rows: np.ndarray) -> np.ndarray:
+    """Return rows of :func:`read_with_gaps` as the body gets them, flat, the mean where one is missing: (n, n_in)."""
+    inputs = network.inputs_
+    unit = PIXEL_MAX if inputs.pixels else 1.0
+    known = np.where(np.isnan(rows), inputs.standard.mean, rows / unit).reshape(-1, inputs.n_scaled)
+    return inputs.standard.apply(known, np.float64).reshape(len(rows), -1)
+
+
 def fill_missing(network: Any, X: Any) -> np.ndarray:
     """Return rows with what is missing (NaN) filled in by going to the code and back: float64, of the shape of X.
 
@@ -356,33 +388,19 @@ def fill_missing(network: Any, X: Any) -> np.ndarray:
         Fitted, with a body that has ``decode``.
     X : rows, as for ``transform``, some numbers NaN
     """
-    check_is_fitted(network)
-    reading = Reading.of(network)
-    X, is_grid = reading.look_at(X)
-    found: Any = validate_data(
-        network, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", allow_nd=True, ensure_2d=not is_grid
-    )
-    rows, inputs = reading.arrange(found)[1], network.inputs_
-    if rows.shape[1:] != inputs.shape:
-        raise DataError(
-            f"{type(network).__name__} was trained on rows of shape {inputs.shape}; X has rows of shape "
-            f"{rows.shape[1:]}.",
-            "Bring X to the shape of the training rows.",
-        )
-    missing, standard = np.isnan(rows), inputs.standard
-    unit = PIXEL_MAX if inputs.pixels else 1.0
-    weight, body = network._weight, network.network_.body
+    rows = read_with_gaps(network, X)
+    inputs, weight, body = network.inputs_, network._weight, network.network_.body
+    missing = np.isnan(rows)
     middle = network._pass(body.decode, torch.zeros(1, body.n_out).to(weight))
-    known = np.where(missing, standard.mean, rows / unit).reshape(-1, inputs.n_scaled)
-    scaled = np.where(missing, middle, standard.apply(known, np.float64).reshape(rows.shape))
+    scaled = np.where(missing, middle, scale_with_gaps(network, rows).reshape(rows.shape))
     for _ in range(MAX_ROUNDS):
         back = network._pass(lambda x: body.decode(body(x)), torch.from_numpy(scaled).to(weight))
         moved = np.abs(back - scaled)[missing].max(initial=0.0)
         scaled[missing] = back[missing]
         if moved < ROUND_TOLERANCE:
             break
-    filled = standard.invert(scaled.reshape(-1, inputs.n_scaled)).reshape(rows.shape) * unit
-    return np.where(missing, filled, rows).reshape(found.shape)
+    filled = inputs.standard.invert(scaled.reshape(-1, inputs.n_scaled)).reshape(rows.shape)
+    return np.where(missing, filled * (PIXEL_MAX if inputs.pixels else 1.0), rows).reshape(np.shape(X))
 
 
 def drawn_images(network: Any, sentence: str) -> tuple[Shown, ...]:
