@@ -213,7 +213,6 @@ class Autoencoder(CodingParameters, Unlabelled, Network):
         "contamination": Real(0.0, 0.5, above=True),
     }
 
-
     @property
     def in_unit_range(self) -> bool:
         """Return whether rows are taken as numbers from 0 to 1."""

@@ -125,8 +125,8 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
     """Deep belief network: learns the distribution of rows, and deep features of them, layer by layer.
 
     p(v, h₁ ... h_L) = p(v|h₁) ... p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), each layer a restricted Boltzmann machine that
-    learns what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are bounds
-    below log p(v), in nats, of the row as standardised.
+    learns what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are
+    bounds below log p(v), in nats, of the row as standardised.
 
     Parameters
     ----------

@@ -166,7 +166,6 @@ class DenoisingAutoencoder(CodingParameters, Unlabelled, Network):
         "corruption_level": Real(0.0, 1.0),
     }
 
-
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained noise, encoder and decoder."""
         return DenoisingBody(

@@ -102,9 +102,9 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     """Restricted Boltzmann machine: learns the distribution of rows of 0 and 1, and features of them.
 
     E(v, h) = -b·v - c·h - vᵀWh, trained by W ← W + η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine), where the machine's part comes
-    from chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of the
-    row as standardised; of numbers between 0 and 1 they are bounds below the mean over rows of 0 and 1 that are drawn
-    with these chances.
+    from chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of
+    the row as standardised; of numbers between 0 and 1 they are bounds below the mean over rows of 0 and 1 that are
+    drawn with these chances.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ along the column, and columns are normalised after every step. With kl, whose co
 A unit that has long been silent is dead. Of topk and l1 dead ones are revived: "aux" lets them reconstruct what the
 others leave over, x - x̂ without b₀ again, and moves nothing else; "resample" points them to rows of large error.
 
-Sources: Ranzato et al. 2007 (the chart's); Ng 2011 (kl); Makhzani & Frey 2014 (topk); Gao et al. 2024 (topk with "aux");
-Bricken et al. 2023 (l1, "resample"). Siblings: autoencoder.py (narrow code), denoising_autoencoder.py (noisy rows in,
-clean rows out), variational_autoencoder.py (a distribution of codes).
+Sources: Ranzato et al. 2007 (the chart's); Ng 2011 (kl); Makhzani & Frey 2014 (topk); Gao et al. 2024 (topk with
+"aux"); Bricken et al. 2023 (l1, "resample"). Siblings: autoencoder.py (narrow code), denoising_autoencoder.py (noisy
+rows in, clean rows out), variational_autoencoder.py (a distribution of codes).
 """
 
 import math
@@ -109,7 +109,8 @@ class SparseCode(nn.Module):
             "shifted",
             "From where rows are measured",
             f"{symbols[1]} = {symbols[0]} - b₀",
-            f"{cell_name(symbols[1], cell)} = {written(before[cell])} - {factor(origin[cell])} = {written(after[cell])}",
+            f"{cell_name(symbols[1], cell)} = {written(before[cell])} - {factor(origin[cell])} "
+            f"= {written(after[cell])}",
             symbols[1],
             after,
             "The decoder adds b₀ to every row in the end; so the code need tell only how a row differs from it.",
@@ -461,7 +462,6 @@ class SparseAutoencoder(DescendingParameters, Unlabelled, Network):
         "revive": OneOf(("aux", "resample", None)),
         "sparse_output": Truth(),
     }
-
 
     @property
     def components_(self) -> np.ndarray:
