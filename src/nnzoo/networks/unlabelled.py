@@ -167,7 +167,7 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return GradientTrainer(network, NO_HEAD.row_loss, settings, arithmetic, losses=_losses)
 
     def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
-        """Return what the parameters say; where a step draws noise and no validation rows tell, the last weights stay."""
+        """Return what the parameters say; where steps draw noise and no validation rows tell, the last weights stay."""
         settings = super().loop_settings(n_rows, seed, with_validation=with_validation)  # pyright: ignore[reportAttributeAccessIssue]
         return replace(settings, keep="last") if self.draws_in_training and not with_validation else settings
 

@@ -19,7 +19,6 @@ clean rows out).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,7 +45,6 @@ from nnzoo.networks.coding import make_coders
 from nnzoo.networks.parameters import CodingParameters, with_parameters
 from nnzoo.networks.unlabelled import (
     MAX_BESIDE,
-    
     CodeNetwork,
     Unlabelled,
     reconstruction_values,
@@ -300,7 +298,6 @@ class VariationalAutoencoder(CodingParameters, Unlabelled, Network):
         "beta": Real(0.0),
         "n_importance": Whole(1, 10_000),
     }
-
 
     @property
     def in_unit_range(self) -> bool:
