@@ -23,8 +23,10 @@ from nnzoo import (
     RNN,
     AttentionNetwork,
     Autoencoder,
+    BoltzmannMachine,
     CapsuleNetwork,
     DeconvolutionalNetwork,
+    DeepBeliefNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
@@ -43,6 +45,7 @@ from nnzoo import (
     OwnBody,
     Perceptron,
     RadialBasisNetwork,
+    RestrictedBoltzmannMachine,
     SparseAutoencoder,
     SupportVectorMachine,
     UsageError,
@@ -195,6 +198,16 @@ CASES = {
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
+    "RestrictedBoltzmannMachine": (lambda: RestrictedBoltzmannMachine(n_components=5, **SHORT), wine),
+    "RestrictedBoltzmannMachine images": (
+        lambda: RestrictedBoltzmannMachine(n_components=5, method="cd", kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeepBeliefNetwork": (lambda: DeepBeliefNetwork(hidden_layer_sizes=(5, 4, 3), **SHORT), wine),
+    "DeepBeliefNetwork images": (
+        lambda: DeepBeliefNetwork(hidden_layer_sizes=(5,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "DeconvolutionalNetwork": (
         lambda: DeconvolutionalNetwork(n_filters=(3,), kernel_size=3, n_inference_steps=5, **SHORT),
         lambda: images(np.uint8),
@@ -216,6 +229,25 @@ CASES = {
     "HopfieldNetwork modern": (
         lambda: HopfieldNetwork(memory="modern", kind="image", random_state=0),
         lambda: images(np.uint8),
+    ),
+    "BoltzmannMachine": (lambda: BoltzmannMachine(n_components=3, **SHORT), wine),
+    "BoltzmannMachine chains": (
+        lambda: BoltzmannMachine(
+            n_components=12,
+            visible_links=False,
+            method="pcd",
+            n_gibbs_steps=2,
+            start_temperature=2.0,
+            kind="image",
+            **SHORT,
+        ),
+        lambda: images(np.uint8),
+    ),
+    "BoltzmannMachine mean field": (
+        lambda: BoltzmannMachine(
+            n_components=11, visible_links=[0] * 6 + [1] * 7, method="mean_field", hidden_links=False, **SHORT
+        ),
+        wine,
     ),
     "HopfieldNetwork dense": (lambda: HopfieldNetwork(memory="dense", max_sweeps=3, random_state=0), wine),
     "KohonenNetwork": (lambda: KohonenNetwork(n_rows=3, n_columns=4, grid="hexagonal", **SHORT), wine),

@@ -261,6 +261,16 @@ def no_release(X: np.ndarray, y: np.ndarray) -> Any:
     raise NotRun("no release to install")
 
 
+def no_jaxbm(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: jaxbm runs chains of machines whose weights are given."""
+    raise NotRun("jaxbm 0.1.0 draws from machines and does not learn")
+
+
+def likelihood(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean log-likelihood of rows."""
+    return float(np.mean(net.score_samples(X)))
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -711,6 +721,14 @@ FRAMES = {
         ours("KohonenNetwork", kind="image", input_shape=(8, 8)),
         judge=near_units,
         where="maps",
+    ),
+    "BM": Frame(
+        "digits as units that are on or off, log-likelihood of a row",
+        digits,
+        "jaxbm",
+        no_jaxbm,
+        ours("BoltzmannMachine"),
+        judge=likelihood,
     ),
     "DRN": Frame(
         FASHION,

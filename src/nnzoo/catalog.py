@@ -73,6 +73,7 @@ BACKPROPAGATION = "gradient descent by backpropagation"
 LEAST_SQUARES = "least squares for the last layer, in one pass; what comes before it is drawn or placed"
 THROUGH_TIME = "gradient descent by backpropagation through all steps of time"
 
+CONTRASTIVE = "what units do together in the data, less what they do in chains of the machine's own"
 RECONSTRUCTION = "gradient descent on the error of what it gives back"
 
 CATALOG = (
@@ -190,6 +191,40 @@ CATALOG = (
         ), "storing the rows in its weights, in one pass; no gradient",
         "completing a few binary patterns, memory like attention; not for correlated patterns by Hebb's rule, or many",
         ("associative-memory",),
+    ),
+    Row(
+        "RBM", "Restricted Boltzmann Machine", "RestrictedBoltzmannMachine", "nnzoo.networks.restricted_boltzmann",
+        1986, "Smolensky 1986; Hinton 2002; Tieleman 2008",
+        ("table", "image"), (), False,
+        (
+            "E(v, h) = -b·v - c·h - vᵀWh, p = exp(-E) / Z",
+            "p(h_j = 1|v) = σ(c_j + (Wᵀv)_j), p(v_i = 1|h) = σ(b_i + (Wh)_i)",
+            "ΔW = η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine)",
+        ), CONTRASTIVE,
+        "rows of 0 and 1 with gaps, features from few labels; not for natural images",
+    ),
+    Row(
+        "DBN", "Deep Belief Network", "DeepBeliefNetwork", "nnzoo.networks.deep_belief", 2006,
+        "Hinton, Osindero & Teh 2006; Bengio et al. 2007",
+        ("table", "image"), (), False,
+        (
+            "p(v, h_1 ... h_L) = p(v|h_1) ... p(h_(L-2)|h_(L-1)) p(h_(L-1), h_L)",
+            "p(h_(l-1)|h_l) = σ(b_l + W_l h_l) downwards, q(h_l|h_(l-1)) = σ(c_l + W_lᵀ h_(l-1)) upwards",
+            "the top: p(h_(L-1), h_L) = exp(-E) / Z",
+        ), f"{CONTRASTIVE}, layer by layer from the bottom",
+        "few labels beside many rows without, history; not for modern vision",
+        few_rows=1_000,
+    ),
+    Row(
+        "BM", "Boltzmann Machine", "BoltzmannMachine", "nnzoo.networks.boltzmann_machine", 1985,
+        "Ackley, Hinton & Sejnowski 1985; Hinton & Sejnowski 1986",
+        ("table", "image"), (), False,
+        (
+            "E(s) = -½ sᵀWs - b·s, p(s) = exp(-E(s)) / Z, s = (v, h) of 0 and 1",
+            "p(s_i = 1 | all others) = σ(b_i + Σ_j w_ij s_j)",
+            "Δw_ij = η (⟨s_i s_j⟩_clamped - ⟨s_i s_j⟩_free)",
+        ), "what units do together while rows are held, less what they do while none is",
+        "small tables of yes and no with gaps, couplings between columns; not for more than a few hundred units",
     ),
     Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,

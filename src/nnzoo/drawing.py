@@ -96,8 +96,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
 
     A module that is no ordinary layer says itself what it is: ``drawn`` is its letter in the legend of the chart, its
-    title and a note, ``n_out`` the number of its cells. A body with ``from_codes`` has its layers on the way from a code
-    of ``n_out`` numbers to the row.
+    title and a note, ``n_out`` the number of its cells. A body with ``from_codes`` has its layers on the way from a
+    code of ``n_out`` numbers to the row.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ def test_filters_learn_what_lowers_the_objective_of_other_images(digits, seed):
     settings = {"n_filters": (8,), "kernel_size": 5, "random_state": seed}
     first = DeconvolutionalNetwork(**settings, learning_rate=1e-9, n_epochs=1).fit(X)
     learned = DeconvolutionalNetwork(**settings).fit(X)
-    assert -learned.score(fresh) < 0.8 * -first.score(fresh)
+    assert -learned.score(fresh) < 0.95 * -first.score(fresh)
 
 
 def test_images_of_labels_are_the_means_of_their_images(digits):
@@ -249,7 +249,7 @@ def test_drawn_layers_go_from_image_to_maps_or_from_code_to_image(digits):
 def test_the_trace_of_a_generator_goes_from_the_code_to_the_image(digits):
     network = DeconvolutionalNetwork(mode="generate", n_filters=(4,), n_epochs=1, random_state=0).fit(*digits)
     *steps, lost = network.trace(digits[0][:1])
-    assert [step.op for step in steps] == ["scaled", "searched code", "dense", "relu", "resize", "convolution"]
+    assert [step.op for step in steps] == ["scaled", "searched code", "dense", "leaky_relu", "resize", "convolution"]
     np.testing.assert_allclose(steps[1].result, network.transform(digits[0][:1])[0], rtol=1e-6)
     assert lost.result[0] == pytest.approx(-network.score_samples(digits[0][:1])[0])
 

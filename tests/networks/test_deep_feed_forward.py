@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 import nnzoo
-from nnzoo import Autoencoder, DeepFeedForward, DenoisingAutoencoder, FeedForward
+from nnzoo import Autoencoder, DeepBeliefNetwork, DeepFeedForward, DenoisingAutoencoder, FeedForward
 from nnzoo.errors import DataError, ParameterError, UsageError
 from nnzoo.networks.deep_feed_forward import DeepFeedForwardBody
 from nnzoo.networks.parts import ACTIVATIONS, TableInput, choose_init, initialize
@@ -290,6 +290,13 @@ def test_further_layers_are_drawn_as_they_would_be_without(coder):
     first, second = (network.network_.body.layers() for network in (with_start, without))
     assert not torch.allclose(first[1][0].weight, second[1][0].weight)
     torch.testing.assert_close(first[2][0].weight, second[2][0].weight, rtol=0, atol=1e-9)
+
+
+def test_it_starts_from_a_deep_belief_network_of_numbers_of_any_size():
+    X, y = load_wine(return_X_y=True)
+    below = DeepBeliefNetwork(hidden_layer_sizes=(5, 3), visible="gaussian", n_epochs=2, random_state=0).fit(X)
+    network = DeepFeedForward(hidden_layer_sizes=(5, 3), activation="sigmoid", start_from=below, **STILL).fit(X, y)
+    np.testing.assert_allclose(network.transform(X), below.transform(X), atol=1e-6)
 
 
 def test_a_copy_starts_from_the_same_fitted_network(coder):

@@ -193,7 +193,7 @@ def test_packed_rows_are_told_apart_with_and_without_weights():
     draw = np.random.default_rng(0)
     columns = list(draw.integers(0, 4, (3, 200)))
     plain, weighted = distinct(columns, 4), distinct(columns, 4, np.full(200, 0.5))
-    assert plain[0].tolist() == weighted[0].tolist() == sorted(map(list, {*zip(*(c.tolist() for c in columns))}))
+    assert plain[0].tolist() == weighted[0].tolist() == sorted(map(list, {*map(tuple, np.transpose(columns).tolist())}))
     assert (plain[1] / 2).tolist() == weighted[1].tolist()
 
 

@@ -4,6 +4,8 @@ The numpy paths are written from the equations, with loops where those have sums
 but the names of the stored tensors.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,9 @@ SMALL = {
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
+SMALL["restricted-boltzmann-machine"] = {"n_components": 4, "precision": "float64"}
+SMALL["deep-belief-network"] = {"hidden_layer_sizes": [4, 3], "precision": "float64"}
+SMALL["boltzmann-machine"] = {"n_components": 3, "precision": "float64"}
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 SMALL["deconvolutional-network"] = {
     "n_filters": [2],
@@ -50,6 +55,14 @@ for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder
 SMALL["sparse-auto-encoder"] = {"n_components": 7, "k": 2, "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
+WITHOUT_GRADIENT = (
+    "perceptron",
+    "hopfield-network",
+    "kohonen-network",
+    "markov-chain",
+    "restricted-boltzmann-machine",
+    "deep-belief-network",
+)
 RESERVOIRS = ("echo-state-network", "liquid-state-machine")
 """Their pools are computed by arrays and never learn; their readout has a gradient."""
 
@@ -71,7 +84,7 @@ def small(samples):
 
 
 def test_the_gradient_is_that_of_differences(row, small):
-    if row.id in ("perceptron", "hopfield-network", "kohonen-network", "markov-chain"):
+    if row.id in WITHOUT_GRADIENT:
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
@@ -261,8 +274,26 @@ def variational(x, w):
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
 
 
+def machines(x, w):
+    """Each layer is on by the odds of its sums; the columns of a table are divided by their variances first."""
+    x = x / np.exp(w["body.layers.0.log_variance"])
+    for layer in range(sum(name.endswith("hidden_bias") for name in w)):
+        name = f"body.layers.{layer}."
+        x = sigmoid(x @ w[name + "weight"] + w[name + "hidden_bias"])
+    return x
+
+
 def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
+
+
+def boltzmann(x, w):
+    """Mean of all states of the hidden units, each with its share."""
+    weight, bias, d = w["body.machine.weight"], w["body.machine.bias"], len(x)
+    h = np.array(list(product([0, 1], repeat=len(bias) - d)))
+    told = (x > 0) @ weight[:d, d:] + bias[d:]
+    shares = np.exp(h @ told + ((h @ weight[d:, d:]) * h).sum(axis=1) / 2)
+    return shares @ h / shares.sum()
 
 
 def kohonen(x, w):
@@ -425,7 +456,10 @@ FORWARD = {
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
+    "restricted-boltzmann-machine": machines,
+    "deep-belief-network": machines,
     "hopfield-network": hopfield,
+    "boltzmann-machine": boltzmann,
     "kohonen-network": kohonen,
     "markov-chain": markov,
     "neural-turing-machine": turing_machine,

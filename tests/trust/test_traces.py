@@ -6,7 +6,7 @@ compared with the numpy forward passes of test_gradients.py.
 
 import json
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import polars as pl
@@ -312,6 +312,21 @@ def overlaps(step):
     )
 
 
+def means_over_states(step):
+    told, among = step.operands.values()
+    h = np.array(list(product([0, 1], repeat=len(told))))
+    shares = np.exp(h @ told + ((h @ among) * h).sum(axis=1) / 2)
+    return step.result, shares @ h / shares.sum()
+
+
+def mean_field(step):
+    told, among = step.operands.values()
+    q = 1 / (1 + np.exp(-told))
+    for _ in range(int(re.search(r"(\d+) times", step.formula)[1])):
+        q = (q + 1 / (1 + np.exp(-told - among @ q))) / 2
+    return step.result, q
+
+
 def agreement(step):
     q, prior, beta, patterns = step.operands.values()
     return step.result, beta * patterns @ q + prior
@@ -363,6 +378,9 @@ AGAIN = {
     "best unit": lambda step: (step.result[0], next(iter(step.operands.values())).argmin()),
     "unit": unit,
     "signs": one(lambda x: np.where(x > 0, 1, -1)),
+    "on or off": one(lambda x: np.where(x > 0, 1, 0)),
+    "means over states": means_over_states,
+    "mean field": mean_field,
     "recall": recalled,
     "overlaps": overlaps,
     "agreement": agreement,
@@ -759,6 +777,24 @@ def test_a_map_is_traced_to_the_unit_that_answers(metric):
     steps = list(network.trace(X[3:4]))
     assert [step.op for step in steps] == ["scaled", f"{metric} distances", "best unit", "unit", "squared error"]
     assert steps[2].result == network.predict(X[3:4])
+    for step in steps:
+        np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "expected"),
+    [
+        (3, ["scaled", "on or off", "dense", "means over states"]),
+        (18, ["scaled", "on or off", "dense", "mean field"]),
+        (0, ["scaled", "on or off", "dense", "sigmoid"]),
+    ],
+)
+def test_a_boltzmann_machine_is_traced_to_the_means_of_its_hidden_units(n_components, expected):
+    X, _ = columns()
+    network = nnzoo.BoltzmannMachine(n_components=n_components, n_epochs=2, random_state=0).fit(X)
+    steps = list(network.trace(X[3:4]))
+    assert [step.op for step in steps] == expected
+    np.testing.assert_allclose(steps[-1].result, network.transform(X[3:4])[0], rtol=2e-5)
     for step in steps:
         np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
 

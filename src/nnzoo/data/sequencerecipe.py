@@ -131,16 +131,15 @@ class SequenceRecipe:
         columns = [column for column in schema.inputs if column.kind == "category"]
         if len(columns) != 1:
             names = [column.name for column in columns or schema.inputs]
-            kind = "ignore" if columns else "category"
+            kind, found = ("ignore", listing(names)) if columns else ("category", "none")
             raise SchemaError(
-                f"A step of symbols needs exactly one column of categories; got {listing(names) if columns else 'none'}.",
+                f"A step of symbols needs exactly one column of categories; got {found}.",
                 f"Say so: columns={{{names[-1]!r}: {kind!r}}} (--column {names[-1]}={kind}).",
             )
         coder = CodeCoder.learn(_sequences_of(part).frame[columns[0].name], MAX_SYMBOLS)
         if coder is None:
-            raise SchemaError(
-                f"Column {quote(columns[0].name)} needs categories that repeat; got none.", "Give more rows."
-            )
+            name = quote(columns[0].name)
+            raise SchemaError(f"Column {name} needs categories that repeat; got none.", "Give more rows.")
         return cls(Recipe((columns[0],), (coder,)), None, schema.name, "next")
 
     @property

@@ -11,6 +11,8 @@ import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
+from nnzoo.networks.levels import Levels
+
 SETTLED = 1e-6
 """A recall has ended when no number moves by more, or all are back where they were two sweeps before."""
 
@@ -23,7 +25,6 @@ class AssociativeMemory(nn.Module):
 
     patterns: Tensor
     mass: Tensor
-    level_sums: Tensor
     n_stored: Tensor
 
     def __init__(self, n_in: int, n_patterns: int, *, memory: str, degree: int, beta: float, threshold: float) -> None:
@@ -40,7 +41,7 @@ class AssociativeMemory(nn.Module):
         else:
             self.patterns = nn.Parameter(torch.zeros(n_patterns, n_in), requires_grad=False)
         self.register_buffer("mass", torch.zeros(n_patterns))
-        self.register_buffer("level_sums", torch.zeros(2, 2, n_in))
+        self.levels = Levels(n_in)
         self.register_buffer("n_stored", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -54,11 +55,7 @@ class AssociativeMemory(nn.Module):
 
     def row_of(self, s: Tensor) -> Tensor:
         """Return states as standardised rows: the mean of what was taken for 1, or for -1, column by column."""
-        if self.is_modern:
-            return s
-        sums, mass = self.level_sums
-        levels = torch.where(mass > 0, sums / mass.clamp(min=torch.finfo(mass.dtype).tiny), sums.sum(dim=0))
-        return torch.where(s > 0, levels[1], levels[0])
+        return s if self.is_modern else self.levels.row_of((s > 0).to(s))
 
     def keep(self, x: Tensor, weight: Tensor) -> Tensor:
         """Store standardised rows (n, n_in) with their weights; returns their states."""
@@ -70,10 +67,7 @@ class AssociativeMemory(nn.Module):
             self.patterns = nn.Parameter(patterns, requires_grad=False)
         else:
             self.patterns = patterns
-        for side, chosen in enumerate((s <= 0, s > 0)):
-            part = chosen * weight.to(x)[:, None]
-            self.level_sums[0, side] += (part * x).sum(dim=0)
-            self.level_sums[1, side] += part.sum(dim=0)
+        self.levels.keep(x, weight)
         self.n_stored += len(x)
         return s
 

@@ -17,7 +17,11 @@ import numpy as np
 from scipy.stats import chi2
 
 from nnzoo.ragged import places
+from nnzoo.trace import Step, cell_name, written
+from nnzoo.tracing import Names
 
+Table = tuple[np.ndarray, np.ndarray]
+"""Grams (n_grams, order + 1) and their counts (n_grams,)."""
 BACKOFFS = (None, "witten_bell", "kneser_ney")
 LARGEST = 2**63 - 1
 USUAL_DISCOUNT = 0.5
@@ -43,7 +47,7 @@ def shifted(codes: np.ndarray, starts: np.ndarray, n_back: int, border: int) -> 
     return out
 
 
-def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | None = None) -> Table:
     """Return the different rows of some columns of codes below ``base``, sorted, and how often each comes.
 
     Parameters
@@ -80,7 +84,7 @@ def distinct(columns: Sequence[np.ndarray], base: int, weights: np.ndarray | Non
 
 def count_grams(
     codes: np.ndarray, starts: np.ndarray, order: int, n_symbols: int, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Table:
     """Return the table of grams of sequences: int64 (n_grams, order + 1) and their counts (n_grams,).
 
     Parameters
@@ -96,7 +100,7 @@ def count_grams(
     return distinct(columns, n_symbols + 1, weights)
 
 
-def add_grams(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], n_symbols: int) -> tuple:
+def add_grams(first: Table, second: Table, n_symbols: int) -> Table:
     """Return the table of two tables together."""
     grams = np.concatenate([first[0], second[0]])
     return distinct(list(grams.T), n_symbols + 1, np.concatenate([first[1], second[1]]))
@@ -315,6 +319,68 @@ def fits_of_orders(grams: np.ndarray, counts: np.ndarray, n_symbols: int) -> lis
         bic = n_free * np.log(max(n, 1.0)) - 2 * fit
         found.append(OrderFit(order, n_free, fit, 2 * n_free - 2 * fit, float(bic), float(gain), p_value))
     return found
+
+
+def trace_contexts(tree: ContextTree, before: Sequence[np.ndarray], codes: np.ndarray, names: Names) -> Iterator[Step]:
+    """Yield what came behind the last symbols of one sequence, and the probabilities that follow, root first."""
+    came, name = names.next("c")
+    last = np.array([int(each[0]) for each in before][::-1], dtype=np.int64)
+    yield Step(
+        "last symbols",
+        "The state",
+        f"{name} = the last {len(last)} of {came}",
+        f"code {tree.n_symbols} stands before the first symbol" if (last == tree.n_symbols).any() else "as codes",
+        name,
+        last,
+        "Whatever came earlier makes no difference: that is what makes it a Markov chain.",
+        {came: codes},
+    )
+    p = np.full(tree.n_symbols, 1 / tree.n_symbols)
+    said = False
+    for level, shares, rows, node in tree.walk(before, 1):
+        if not len(rows):
+            continue
+        counts = np.zeros(tree.n_symbols)
+        pairs = np.flatnonzero(level.pairs // tree.base == node[0])
+        values = level.variety if tree.backoff == "kneser_ney" else level.counts
+        counts[level.pairs[pairs] % tree.base] = values[pairs]
+        own = np.zeros(tree.n_symbols)
+        own[level.pairs[pairs] % tree.base] = shares.own[pairs]
+        after = own + shares.rest[node[0]] * p
+        yield _trace_level(tree, level, counts, p, after, names)
+        p, said = after, True
+    if not said:
+        _, name = names.next("p", new_layer=True)
+        why = "This state never came in training, so every symbol is equally likely."
+        yield Step("all alike", "No count", f"{name}[x] = 1 / n", f"1 / {len(p)}", name, p, why)
+
+
+def _trace_level(
+    tree: ContextTree, level: Level, n: np.ndarray, p: np.ndarray, after: np.ndarray, names: Names
+) -> Step:
+    """Return how the counts of one context change the probabilities of the shorter one."""
+    names.next("n", new_layer=True)
+    count, name = names.last, f"p{names.number}"
+    before = f"p{names.number - 1}"
+    best, total, kinds = int(after.argmax()), n.sum(), int((n > 0).sum())
+    cell, operands = cell_name(name, (best,)), {count: n}
+    if tree.backoff is None:
+        op, formula = "smoothed shares", f"{name}[x] = ({count}[x] + α) / (Σ {count} + α {tree.n_symbols})"
+        told = f"({written(n[best])} + {tree.smoothing:g}) / ({written(total)} + {tree.smoothing * len(n):g})"
+        operands["α"] = np.array(tree.smoothing)
+    elif tree.backoff == "witten_bell":
+        op, formula = "witten bell", f"{name}[x] = ({count}[x] + T {before}[x]) / (Σ {count} + T)"
+        told = f"({written(n[best])} + {kinds}·{written(p[best])}) / ({written(total)} + {kinds})"
+        operands |= {before: p}
+    else:
+        discount = tree.discount(level)
+        op, formula = "kneser ney", f"{name}[x] = max({count}[x] - D, 0) / Σ {count} + rest {before}[x]"
+        told = f"max({written(n[best])} - {written(discount)}, 0) / {written(total)} + rest·{written(p[best])}"
+        operands |= {before: p, "D": np.array(discount)}
+    names.last = name
+    why = "What often came behind this state is likely now; the rarer the state, the more the shorter one has to say."
+    numbers = f"{cell} = {told} = {written(after[best])}"
+    return Step(op, "Shares behind this context", formula, numbers, name, after, why, operands, (best,))
 
 
 def _find(known: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

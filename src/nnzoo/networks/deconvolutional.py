@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnzoo.checks import Each, OneOf, Range, Real, Whole, either
+from nnzoo.engine.batches import Batch
 from nnzoo.errors import UsageError
 from nnzoo.estimator import Network, Rows, only_if
 from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, as_bytes, draw_linearly
@@ -89,9 +90,9 @@ def upsampling(n_in: int, n_out: int, size: tuple[int, int], how: str) -> list[n
     if how == "resize":
         return [Resize(size), nn.Conv2d(n_in, n_out, 3, padding=1)]
     # A kernel of 4 and a stride of 2 give 2h - 2 padding + 2 places, and one more with output_padding.
-    odd = tuple(n % 2 for n in size)
-    padding, rest = tuple(1 + n for n in odd), odd
-    return [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=padding, output_padding=rest)]
+    odd = (size[0] % 2, size[1] % 2)
+    padding = (1 + odd[0], 1 + odd[1])
+    return [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=padding, output_padding=odd)]
 
 
 class GeneratorBody(nn.Module):
@@ -122,10 +123,10 @@ class GeneratorBody(nn.Module):
         n_inference_steps: int,
     ) -> None:
         super().__init__()
-        *size, n_channels = shape
-        sizes = [tuple(size)]
+        height, width, n_channels = shape
+        sizes = [(height, width)]
         for _ in n_filters:
-            sizes.insert(0, tuple(math.ceil(n / 2) for n in sizes[0]))
+            sizes.insert(0, (math.ceil(sizes[0][0] / 2), math.ceil(sizes[0][1] / 2)))
         first, init = (n_filters[0] if n_filters else n_channels), choose_init(activation)
         layers: list[nn.Module] = [
             initialize(nn.Linear(n_codes, first * math.prod(sizes[0])), init),
@@ -224,11 +225,11 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         Steps of FISTA that find the maps of "code"; steps down the squared error that find the code of an image.
     upsample : "resize" or "transposed", default "resize"
         How "generate" makes maps larger: by repeating numbers before a convolution, or by a transposed convolution.
-    activation : str, default "relu"
+    activation : str, default "leaky_relu"
         f of "generate": "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
         "lbfgs" takes all rows at each step.
-    learning_rate : float, default 0.01
+    learning_rate : float, default 0.005
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
     batch_size : int, default 16
     n_epochs : int, default 5
@@ -302,9 +303,9 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         l1: float = 1.0,
         n_inference_steps: int = 50,
         upsample: str = "resize",
-        activation: str = "relu",
+        activation: str = "leaky_relu",
         optimizer: str = "adam",
-        learning_rate: float = 1e-2,
+        learning_rate: float = 5e-3,
         schedule: str = "cosine",
         batch_size: int = 16,
         n_epochs: int = 5,
@@ -380,16 +381,16 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         )
 
     @only_if(_generates)
-    def predict(self, y: Any) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Return an image for each label or code, in the unit of the training images: (n, H, W, C).
 
         Parameters
         ----------
-        y : array of shape (n,), labels; or (n, n_codes), codes
-            As in ``fit``.
+        X : array of shape (n,), labels; or (n, n_codes), codes
+            What ``fit`` took as y.
         """
         check_is_fitted(self)
-        codes = torch.from_numpy(self._codes(y)).to(self._weight)
+        codes = torch.from_numpy(self._codes(X)).to(self._weight)
         return self._in_units(self._pass(self.network_.body.decode, codes))
 
     @only_if(_generates)
@@ -457,6 +458,10 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         )
 
     # Inside
+
+    def _measure_pace(self, rows: Batch, batch_size: int) -> dict[str, float]:
+        """Return nothing: a step searches maps, or draws each code once, so products of layers tell nothing of it."""
+        return {}
 
     def _widths(self, usual: tuple[int, ...]) -> tuple[int, ...]:
         widths = usual if self.n_filters is None else tuple(self.n_filters)

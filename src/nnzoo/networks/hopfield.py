@@ -28,6 +28,7 @@ from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
 from nnzoo.networks.associative import AssociativeMemory, Recall
+from nnzoo.networks.levels import round_levels
 from nnzoo.networks.parameters import UnlabelledParameters, with_parameters
 from nnzoo.networks.showing_recall import recall_values, trace_recall
 from nnzoo.networks.unlabelled import Unlabelled
@@ -37,8 +38,6 @@ from nnzoo.tracing import Names, array, trace_layers, trace_scaling
 from nnzoo.training.loop import LoopSettings
 
 PIECE_ROWS = 1024
-KEPT_DIGITS = {torch.float64: 12, torch.float32: 5}
-"""Digits of a level that scaling and its way back leave as they were."""
 
 
 class HopfieldBody(nn.Module):
@@ -377,9 +376,7 @@ class HopfieldNetwork(UnlabelledParameters, Unlabelled, Network):
         rows = self._in_units(self._memory.row_of(torch.from_numpy(states).to(self._weight)).double().cpu().numpy())
         if self._memory.is_modern or self.inputs_.pixels:
             return rows
-        size = np.floor(np.log10(np.maximum(np.abs(rows), np.finfo(np.float64).tiny)))
-        digits = 10.0 ** np.clip(KEPT_DIGITS[self._weight.dtype] - size, -300, 300)
-        return np.round(rows * digits) / digits
+        return round_levels(rows, self._weight.dtype)
 
     def _size(self, train: Rows, target: Target) -> None:
         self.n_patterns_ = train.X.shape[0]

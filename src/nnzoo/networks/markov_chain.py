@@ -24,7 +24,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor, nn
@@ -43,26 +42,26 @@ from nnzoo.networks.contexts import (
     BACKOFFS,
     ContextTree,
     OrderFit,
+    Table,
     add_grams,
     border_of,
     count_grams,
     distinct,
     fits_of_orders,
     shifted,
+    trace_contexts,
 )
+from nnzoo.networks.states import StatesOfChain
 from nnzoo.networks.symbols import Alphabet, Symbols, read_symbols
-from nnzoo.networks.transitions import Transitions
 from nnzoo.networks.unlabelled import UNLABELLED_RANGES, CodeNetwork
 from nnzoo.pictures.graphs import transition_graph
 from nnzoo.ragged import Ragged
 from nnzoo.targets import NO_TARGET, Target
-from nnzoo.trace import Step, cell_name, written
+from nnzoo.trace import Step
 from nnzoo.tracing import Names
 from nnzoo.training.loop import LoopSettings
 
 BLOCK_ROWS = 256
-MOST_STATES = 20_000
-"""Contexts that a chain which leaves nothing out is written as a matrix of."""
 MOST_SHOWN = 40
 LEAST = float(np.finfo(np.float64).tiny)
 """What a symbol without a chance counts as in a loss, which is to be finite: 1,022 bits."""
@@ -102,11 +101,11 @@ class ContextCounts(nn.Module):
         return "P", "symbols", f"order {self.order}, {len(self.counts):,} contexts and what came next"
 
     @property
-    def table(self) -> tuple[np.ndarray, np.ndarray]:
+    def table(self) -> Table:
         """Return grams and counts as arrays."""
         return self.grams.numpy(), self.counts.detach().double().numpy()
 
-    def keep(self, table: tuple[np.ndarray, np.ndarray], n_symbols: int) -> None:
+    def keep(self, table: Table, n_symbols: int) -> None:
         """Take over a table of grams."""
         self.n_out = n_symbols
         self.grams = torch.from_numpy(table[0].astype(np.int32))
@@ -134,10 +133,8 @@ class ContextCounts(nn.Module):
     def behind(self, codes: np.ndarray, ends: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
         """Return the last symbols of sequences that end before ``ends``, the nearest first."""
         border = border_of(self.n_out)
-        return [
-            np.where(lengths >= back, codes[ends - np.minimum(back, lengths)], border)
-            for back in range(1, self.order + 1)
-        ]
+        nearest = range(1, self.order + 1)
+        return [np.where(lengths >= back, codes[ends - np.minimum(back, lengths)], border) for back in nearest]
 
     def forward(self, x: Steps) -> Tensor:
         """Return the probabilities of what comes behind each sequence: (n, n_symbols)."""
@@ -209,71 +206,11 @@ def _flat(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return steps.flat()[:, 0].long().numpy(), np.cumsum(lengths) - lengths, weight
 
 
-def trace_contexts(tree: ContextTree, before: Sequence[np.ndarray], codes: np.ndarray, names: Names) -> Iterator[Step]:
-    """Yield what came behind the last symbols of one sequence, and the probabilities that follow, root first."""
-    came, name = names.next("c")
-    last = np.array([int(each[0]) for each in before][::-1], dtype=np.int64)
-    yield Step(
-        "last symbols",
-        "The state",
-        f"{name} = the last {len(last)} of {came}",
-        f"code {tree.n_symbols} stands before the first symbol" if (last == tree.n_symbols).any() else "as codes",
-        name,
-        last,
-        "Whatever came earlier makes no difference: that is what makes it a Markov chain.",
-        {came: codes},
-    )
-    p = np.full(tree.n_symbols, 1 / tree.n_symbols)
-    said = False
-    for level, shares, rows, node in tree.walk(before, 1):
-        if not len(rows):
-            continue
-        counts = np.zeros(tree.n_symbols)
-        pairs = np.flatnonzero(level.pairs // tree.base == node[0])
-        values = level.variety if tree.backoff == "kneser_ney" else level.counts
-        counts[level.pairs[pairs] % tree.base] = values[pairs]
-        own = np.zeros(tree.n_symbols)
-        own[level.pairs[pairs] % tree.base] = shares.own[pairs]
-        after = own + shares.rest[node[0]] * p
-        yield _trace_level(tree, level, counts, p, after, names)
-        p, said = after, True
-    if not said:
-        _, name = names.next("p", new_layer=True)
-        why = "This state never came in training, so every symbol is equally likely."
-        yield Step("all alike", "No count", f"{name}[x] = 1 / n", f"1 / {len(p)}", name, p, why)
-
-
-def _trace_level(tree: ContextTree, level: Any, n: np.ndarray, p: np.ndarray, after: np.ndarray, names: Names) -> Step:
-    """Return how the counts of one context change the probabilities of the shorter one."""
-    names.next("n", new_layer=True)
-    count, name = names.last, f"p{names.number}"
-    before = f"p{names.number - 1}"
-    best, total, kinds = int(after.argmax()), n.sum(), int((n > 0).sum())
-    cell, operands = cell_name(name, (best,)), {count: n}
-    if tree.backoff is None:
-        op, formula = "smoothed shares", f"{name}[x] = ({count}[x] + α) / (Σ {count} + α {tree.n_symbols})"
-        told = f"({written(n[best])} + {tree.smoothing:g}) / ({written(total)} + {tree.smoothing * len(n):g})"
-        operands["α"] = np.array(tree.smoothing)
-    elif tree.backoff == "witten_bell":
-        op, formula = "witten bell", f"{name}[x] = ({count}[x] + T {before}[x]) / (Σ {count} + T)"
-        told = f"({written(n[best])} + {kinds}·{written(p[best])}) / ({written(total)} + {kinds})"
-        operands |= {before: p}
-    else:
-        discount = tree.discount(level)
-        op, formula = "kneser ney", f"{name}[x] = max({count}[x] - D, 0) / Σ {count} + rest {before}[x]"
-        told = f"max({written(n[best])} - {written(discount)}, 0) / {written(total)} + rest·{written(p[best])}"
-        operands |= {before: p, "D": np.array(discount)}
-    names.last = name
-    why = "What often came behind this state is likely now; the rarer the state, the more the shorter one has to say."
-    return Step(op, "Shares behind this context", formula, f"{cell} = {told} = {written(after[best])}", name, after, why,
-                operands, (best,))  # fmt: skip
-
-
-class MarkovChain(Network):
+class MarkovChain(StatesOfChain, Network):
     """Markov Chain: the next symbol by the last ones, counted.
 
     P_ij = n_ij / Σ_j n_ij, of any order, with any hashable symbols. A sequence is a text (of characters), a list, or a
-    row of an array; nothing is counted from one sequence into the next, and what a sequence begins with is counted, too.
+    row of an array; nothing is counted from one sequence into the next, and what begins a sequence is counted, too.
 
     Parameters
     ----------
@@ -308,8 +245,8 @@ class MarkovChain(Network):
 
     Notes
     -----
-    ``partial_fit`` adds whole sequences, new symbols among them, and ends at the same counts as ``fit`` on all. ``score``
-    is minus the bits a symbol; ``score_samples`` the log-likelihood of each sequence, in nats.
+    ``partial_fit`` adds whole sequences, new symbols among them, and ends at the same counts as ``fit`` on all.
+    ``score`` is minus the bits a symbol; ``score_samples`` the log-likelihood of each sequence, in nats.
 
     References
     ----------
@@ -470,67 +407,6 @@ class MarkovChain(Network):
             raise UsageError(f"MarkovChain: best_order needs 'aic' or 'bic'; got {criterion!r}.", 'Pass "bic".')
         return min(self.fits_of_orders(), key=lambda fit: getattr(fit, criterion)).order
 
-    # The chain as a matrix
-
-    @property
-    def transitions_(self) -> Transitions:
-        """The chain as a matrix with all that follows from it: classes, absorption, hitting and mixing times."""
-        check_is_fitted(self)
-        body = self._body
-        if getattr(self, "_chain", (None,))[0] is not body.grams:
-            self._chain = (body.grams, *self._as_matrix())
-        return self._chain[2]
-
-    @property
-    def states_(self) -> list[Any]:
-        """The states: symbols, or of a higher order tuples of them."""
-        codes = self.transitions_ and self._chain[1]
-        if codes.shape[1] == 1:
-            return self.classes_[codes[:, 0]].tolist()
-        return [tuple(each) for each in self.classes_[codes].tolist()]
-
-    @property
-    def transition_matrix_(self) -> csr_array:
-        """P between the states (n_states, n_states)."""
-        return self.transitions_.matrix
-
-    @property
-    def stationary_(self) -> np.ndarray:
-        """π (n_states,)."""
-        return self.transitions_.stationary
-
-    @property
-    def entropy_rate_(self) -> float:
-        """Bits a symbol in the long run."""
-        return self.transitions_.entropy_rate
-
-    def communicating_classes(self) -> list[list[Any]]:
-        """Return the states that lead to each other, class by class."""
-        states = self.states_
-        return [[states[k] for k in each.states.tolist()] for each in self.transitions_.classes]
-
-    def hitting_times(self, targets: Sequence[Any]) -> np.ndarray:
-        """Return the expected steps until one of some states is reached, from each state: (n_states,).
-
-        Raises
-        ------
-        DataError
-            A target is no state of the chain.
-        """
-        place = {state: k for k, state in enumerate(self.states_)}
-        unknown = [target for target in targets if target not in place]
-        if unknown or not len(targets):
-            raise DataError(f"MarkovChain needs states as targets; got {unknown[:1] or 'none'}.", "See states_.")
-        return self.transitions_.hitting_times([place[target] for target in targets])
-
-    def mixing_time(self, epsilon: float = 0.25) -> int:
-        """Return the steps after which the start is forgotten: all distributions are within ε of ``stationary_``."""
-        return self.transitions_.mixing_time(epsilon)
-
-    def is_reversible(self) -> bool:
-        """Say whether the chain looks the same backwards in time."""
-        return self.transitions_.is_reversible()
-
     # Evaluation
 
     def measures(self, X: Any, X_train: Any | None, inputs: Sequence[str] = ()) -> RowValues:
@@ -550,8 +426,8 @@ class MarkovChain(Network):
         own = bits(body.tree)
         if not np.isfinite(own).all():
             raise DataError(
-                f"MarkovChain: {int((~np.isfinite(own)).sum()):,} of {len(own):,} sequences hold what the chain gives no "
-                "chance, so their bits are without end.",
+                f"MarkovChain: {int((~np.isfinite(own)).sum()):,} of {len(own):,} sequences hold what the chain gives "
+                "no chance, so their bits are without end.",
                 'Train with backoff="witten_bell", or with smoothing above 0.',
             )
         competitors: tuple[Competitor, ...] = (
@@ -560,9 +436,7 @@ class MarkovChain(Network):
         if self.order > 1:
             lower = f"order {self.order - 1}"
             competitors += (timed_competitor(lower, lambda: bits(body.tree_of(self.order - 1)), "a symbol less"),)
-        unit = {
-            "perplexity": (2.0 ** float(own.mean()), "lower", "Between so many symbols it is in doubt, on average.")
-        }
+        doubt = "Between so many symbols it is in doubt, on average."
         return RowValues(
             "bits_per_symbol",
             "lower",
@@ -570,7 +444,7 @@ class MarkovChain(Network):
             "bits are divided by the mean number of symbols, so that every symbol counts alike.",
             own,
             competitors,
-            unit,
+            {"perplexity": (2.0 ** float(own.mean()), "lower", doubt)},
             (self._graph(inputs),),
         )
 
@@ -700,73 +574,3 @@ class MarkovChain(Network):
         before = [shifted(codes, rows.starts, back, border_of(tree.n_symbols)) for back in range(1, tree.order + 1)]
         with np.errstate(divide="ignore"):
             return np.log(tree.probability(codes, before))
-
-    def _as_matrix(self) -> tuple[np.ndarray, Transitions]:
-        """Return the states as codes (n_states, max(order, 1)), the first symbol first, and the transitions."""
-        grams, counts = self._body.table
-        n, k = len(self.alphabet_), max(self.order, 1)
-        table = np.column_stack([grams, np.full(len(grams), border_of(n))])[:, : k + 1].astype(np.int64)
-        first = table[:, k] == border_of(n)
-        whole = (table[:, :k] < n).all(axis=1)
-        begins = table[first & whole][:, :k][:, ::-1], counts[first & whole]
-        if self.backoff is not None or self.smoothing or not self.order:
-            states, matrix = self._all_states(n, k)
-        else:
-            inner = (table < n).all(axis=1)
-            if not (inner.any() or len(begins[0])):
-                raise DataError(
-                    f"MarkovChain needs a sequence of at least {k} symbols to have a state.", "Use a lower order."
-                )
-            states, matrix = _seen_states(table[inner][:, ::-1], counts[inner], begins[0], n)
-        start = np.bincount(_places_of(states, begins[0], n), begins[1], minlength=len(states))
-        start = start if start.any() else np.ones(len(states))
-        return states, Transitions(matrix, start / start.sum())
-
-    def _all_states(self, n: int, k: int) -> tuple[np.ndarray, csr_array]:
-        """Return every context of k symbols, and the transitions between them, none of them 0."""
-        if n**k > MOST_STATES:
-            raise UsageError(
-                f"MarkovChain: with backoff or smoothing every context is a state: {n:,} symbols give {n:,}^{k} of "
-                f"them, more than {MOST_STATES:,}.",
-                "Use a lower order, or neither of the two.",
-            )
-        states = np.stack(np.unravel_index(np.arange(n**k), (n,) * k), axis=1)
-        P = self._body.tree.distribution(list(states.T[::-1][: self.order]), len(states))
-        rows, symbols = np.nonzero(P)
-        to = rows % n ** (k - 1) * n + symbols
-        return states, csr_array((P[rows, symbols], (rows, to)), shape=(n**k, n**k))
-
-
-def _seen_states(steps: np.ndarray, counts: np.ndarray, begins: np.ndarray, n: int) -> tuple[np.ndarray, csr_array]:
-    """Return the contexts that came, and their transitions; one that nothing has followed stays.
-
-    Parameters
-    ----------
-    steps : int array (n_steps, k + 1)
-        A context and what came behind it.
-    counts : array (n_steps,)
-    begins : int array (n_begins, k)
-        The first contexts of sequences.
-    n : int
-        Symbols.
-    """
-    every = np.concatenate([steps[:, :-1], steps[:, 1:], begins])
-    states = distinct(list(every.T), n + 1)[0]
-    came, went = _places_of(states, steps[:, :-1], n), _places_of(states, steps[:, 1:], n)
-    total = np.bincount(came, counts, minlength=len(states))
-    ends = np.flatnonzero(total == 0)
-    values = np.concatenate([counts / total[came], np.ones(len(ends))])
-    places = np.concatenate([came, ends]), np.concatenate([went, ends])
-    return states, csr_array((values, places), shape=(len(states), len(states)))
-
-
-def _places_of(states: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
-    """Return for each row (m, k) its place among the states, which are sorted."""
-    if not len(rows):
-        return np.zeros(0, dtype=np.int64)
-    both = np.concatenate([states, rows])
-    key = both[:, 0].astype(np.int64)
-    for column in both.T[1:]:
-        key = np.unique(key * (n + 1) + column, return_inverse=True)[1]
-    order = np.argsort(key[: len(states)])
-    return order[np.searchsorted(key[: len(states)], key[len(states) :], sorter=order)]

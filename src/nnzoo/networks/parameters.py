@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar, dataclass_transform
 import numpy as np
 
 from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES
+from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, TABLE_RANGES
 from nnzoo.networks.coding import CODING_RANGES
 from nnzoo.networks.memory import POOLINGS
 from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, UNLABELLED_RANGES
@@ -323,3 +323,71 @@ class CodingParameters(DescendingParameters):
     activation: str = "relu"
 
     ranges: ClassVar[Mapping[str, Range]] = {**DescendingParameters.ranges, **CODING_RANGES}
+
+
+@with_parameters
+class ImageParameters:
+    """Of every network of images that descends a gradient.
+
+    Parameters
+    ----------
+    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
+    learning_rate : float, default 0.003
+        Not used by "lbfgs".
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    batch_size : int, default 256
+        Rows a step.
+    n_epochs : int, default 100
+        Passes through the training rows, at most.
+    early_stopping : bool or "auto", default "auto"
+        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
+        from 10,000 rows on, of which ``validation_fraction`` are then held out.
+    patience : int, default 20
+    validation_fraction : float, default 0.1
+    weight_decay : float, default 0.0
+        L2 penalty.
+    clip_norm : float or None, default None
+        Largest norm of the gradient.
+    class_weight : None, "balanced" or dict of label to weight
+    kind : None or "image", default None
+        What the arrays are.
+    input_shape : list of int or None
+        Shape of a row, (height, width[, channels]), where rows come flat.
+    device : "auto", "cpu", "cuda" or "mps", default "auto"
+    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+        "auto": float64 below 1,000 rows of at most 100,000 numbers in all; bfloat16 from 1,000 images on, where the
+        processor multiplies in it; else float32. What was trained in bfloat16 predicts in float32.
+    random_state : int, RandomState or None
+    verbose : int, default 0
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+    best_epoch_ : int
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 3e-3
+    schedule: str = "constant"
+    batch_size: int = 256
+    n_epochs: int = 100
+    early_stopping: bool | str = "auto"
+    patience: int = 20
+    validation_fraction: float = 0.1
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    class_weight: str | Mapping[object, float] | None = None
+    kind: str | None = None
+    input_shape: Sequence[int] | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name != "task"},
+        **GRADIENT_RANGES,
+        "kind": OneOf((None, "image")),
+    }

@@ -1,4 +1,4 @@
-"""Sequences of symbols as codes: anything that can be hashed is a symbol; the alphabet gives each a number from 0 on."""
+"""Sequences of symbols as codes: whatever can be hashed is a symbol; the alphabet gives each a number from 0 on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -101,7 +101,8 @@ def _of_list(owner: str, X: Any, lengths: Any) -> tuple[Any, Any]:
         text = "".join(rows)
         return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<U1"), _lengths(owner, rows, lengths)
     if rows and all(isinstance(row, np.ndarray) for row in rows):
-        return np.concatenate([np.ravel(row) for row in rows]), _lengths(owner, [row.ravel() for row in rows], lengths)
+        arrays = [np.ravel(row) for row in rows]
+        return np.concatenate(arrays), _lengths(owner, arrays, lengths)
     if rows and all(isinstance(row, list | tuple | np.ndarray) for row in rows):
         return list(chain.from_iterable(rows)), _lengths(owner, rows, lengths)
     return rows, [len(rows)] if lengths is None else lengths

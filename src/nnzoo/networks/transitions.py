@@ -65,7 +65,7 @@ class Transitions:
     """
 
     def __init__(self, matrix: Any, start: np.ndarray) -> None:
-        self.matrix = csr_array(matrix)
+        self.matrix: Any = csr_array(matrix)
         self.start = start
 
     def __len__(self) -> int:

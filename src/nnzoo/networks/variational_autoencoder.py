@@ -24,30 +24,29 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nnzoo.checks import OneOf, Range, Real, Whole
 from nnzoo.engine import draws
-from nnzoo.errors import DataError
 from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import (
     LEAST_VARIANCE,
     RowValues,
-    Shown,
-    as_bytes,
     density_by_components,
     density_by_shares,
 )
-from nnzoo.inputs import PIXEL_MAX, Inputs, Reading
+from nnzoo.inputs import Inputs
 from nnzoo.networks.coding import make_coders
 from nnzoo.networks.parameters import CodingParameters, with_parameters
 from nnzoo.networks.unlabelled import (
-    MAX_BESIDE,
     CodeNetwork,
     Unlabelled,
+    drawn_images,
+    fill_missing,
     reconstruction_values,
+    within_unit_range,
 )
 from nnzoo.opsteps import dense
 from nnzoo.trace import Step, factor, largest, written
@@ -59,7 +58,6 @@ LOG_VARIANCES = (-10.0, 10.0)
 VARIANCE_PACE = 0.1
 ACTIVE_FROM = 0.01
 DRAWS_AT_ONCE = 10
-MAX_ROUNDS, ROUND_TOLERANCE = 200, 1e-6
 
 
 class CodeDistribution(nn.Module):
@@ -360,34 +358,7 @@ class VariationalAutoencoder(CodingParameters, Unlabelled, Network):
         back takes the place of what is missing, until nothing moves (Rezende et al. 2014, with means in place of
         draws). Of a linear one this gives the conditional means.
         """
-        check_is_fitted(self)
-        reading = Reading.of(self)
-        X, is_grid = reading.look_at(X)
-        found: Any = validate_data(
-            self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", allow_nd=True, ensure_2d=not is_grid
-        )
-        rows = reading.arrange(found)[1]
-        if rows.shape[1:] != self.inputs_.shape:
-            raise DataError(
-                f"{type(self).__name__} was trained on rows of shape {self.inputs_.shape}; X has rows of shape "
-                f"{rows.shape[1:]}.",
-                "Bring X to the shape of the training rows.",
-            )
-        missing, standard = np.isnan(rows), self.inputs_.standard
-        unit = PIXEL_MAX if self.inputs_.pixels else 1.0
-        weight, body = self._weight, self.network_.body
-        middle = self._pass(body.decode, torch.zeros(1, body.n_out).to(weight))
-        known = np.where(missing, standard.mean, rows / unit).reshape(-1, self.inputs_.n_scaled)
-        scaled = np.where(missing, middle, standard.apply(known, np.float64).reshape(rows.shape))
-        for _ in range(MAX_ROUNDS):
-            inputs = torch.from_numpy(scaled).to(weight)
-            back = self._pass(lambda x: body.decode(body(x)), inputs)
-            moved = np.abs(back - scaled)[missing].max(initial=0.0)
-            scaled[missing] = back[missing]
-            if moved < ROUND_TOLERANCE:
-                break
-        filled = standard.invert(scaled.reshape(-1, self.inputs_.n_scaled)).reshape(rows.shape) * unit
-        return np.where(missing, filled, rows).reshape(found.shape)
+        return fill_missing(self, X)
 
     def settle(self, X: Any, sample_weight: Any) -> None:
         """Count the numbers of the code that vary over the training rows."""
@@ -419,21 +390,13 @@ class VariationalAutoencoder(CodingParameters, Unlabelled, Network):
                 "reconstruction_error": (float(rebuilt.values.mean()), rebuilt.better, rebuilt.what),
                 "active_units": (self.n_active_, "higher", "Numbers of the code that vary from row to row."),
             },
-            shows=rebuilt.shows + self._drawn(),
+            shows=rebuilt.shows + drawn_images(self, "Images decoded from codes drawn at random."),
         )
 
     # Inside
 
-    def _drawn(self) -> tuple[Shown, ...]:
-        """Return the picture of some images that the network draws, if it draws images."""
-        if self.inputs_.kind != "image":
-            return ()
-        drawn = as_bytes(self.sample(MAX_BESIDE, random_state=0))
-        return (Shown("What it draws", "Images decoded from codes drawn at random.", {"drawn": drawn}),)
-
     def _size(self, train: Rows, target: Any) -> None:
-        is_share = train.X.dtype == np.uint8 or bool(train.X.min() >= 0 and train.X.max() <= 1)
-        self.likelihood_ = LIKELIHOODS[is_share] if self.likelihood == "auto" else self.likelihood
+        self.likelihood_ = LIKELIHOODS[within_unit_range(train.X)] if self.likelihood == "auto" else self.likelihood
         super()._size(train, target)
 
     def _sizes(self) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def _ring(matrix: np.ndarray, names: Sequence[str]) -> "Figure":
                 _arrow(axes, places[i], places[j], radius, matrix[i, j])
         for place, name in zip(places, names, strict=True):
             axes.add_patch(_circle(place, radius, facecolor=PALE, edgecolor=INK))
-            axes.text(*place, label(name), ha="center", va="center", color=DARK_TEXT, zorder=4, parse_math=False)
+            axes.text(
+                place[0], place[1], label(name), ha="center", va="center", color=DARK_TEXT, zorder=4, parse_math=False
+            )
     return figure
 
 
@@ -68,7 +70,7 @@ def _arrow(axes: "Axes", start: np.ndarray, end: np.ndarray, radius: float, shar
     axes.annotate("", xy=tuple(b), xytext=tuple(a), arrowprops=style | {"shrinkA": 0, "shrinkB": 0})
     if share >= LEAST_WRITTEN:
         at = a + 0.42 * (b - a) + 0.12 * np.linalg.norm(b - a) * across
-        axes.text(*at, f"{share:.2f}", ha="center", va="center", color=INK, fontsize=7, zorder=5)
+        axes.text(at[0], at[1], f"{share:.2f}", ha="center", va="center", color=INK, fontsize=7, zorder=5)
 
 
 def _loop(axes: "Axes", place: np.ndarray, radius: float, share: float) -> None:
@@ -78,7 +80,7 @@ def _loop(axes: "Axes", place: np.ndarray, radius: float, share: float) -> None:
     axes.add_patch(_circle(centre, 0.8 * radius, fill=False, edgecolor=BLUE, lw=0.4 + 3 * share))
     if share >= LEAST_WRITTEN:
         at = place + 2.9 * radius * outward
-        axes.text(*at, f"{share:.2f}", ha="center", va="center", color=INK, fontsize=7)
+        axes.text(at[0], at[1], f"{share:.2f}", ha="center", va="center", color=INK, fontsize=7)
 
 
 def _map(matrix: np.ndarray, names: Sequence[str]) -> "Figure":

@@ -154,8 +154,8 @@ class SequenceDecoder:
         return ROW, pl.Series(ROW, part.rows)
 
     def _next(self, X: Any, key: str, names: pl.Series) -> pl.DataFrame:
-        if self.recipe.symbols:
-            symbols = self.recipe.symbols
+        symbols = self.recipe.symbols
+        if symbols or isinstance(self.recipe, TextRecipe):
             codes, probability = self.network.predict_rows(X)
             columns: dict[str, Any] = {PREDICTION: [symbols[int(code)] for code in codes]}
             columns |= {} if probability is None else {"probability": probability.max(axis=1)}
