@@ -115,6 +115,18 @@ def archive(name: str) -> Callable[[dict[str, str]], Parts]:
     return read
 
 
+def clothes_patches(places: dict[str, str]) -> Parts:
+    """10,000 training and 5,000 test patches of 8 x 8 pixels, standardised together, without labels."""
+    X, _, X_test, _ = fashion(places)
+    draw, found = np.random.default_rng(0), []
+    for images, n in ((X, 10_000), (X_test, 5_000)):
+        image, row, column = draw.integers(len(images), size=n), *draw.integers(21, size=(2, n))
+        cut = [images[i, r : r + 8, c : c + 8].ravel() for i, r, c in zip(image, row, column, strict=True)]
+        found.append(np.array(cut, dtype=np.float64))
+    known, fresh = ((each - found[0].mean(axis=0)) / found[0].std() for each in found)
+    return known, np.zeros(len(known)), fresh, np.zeros(len(fresh))
+
+
 def noisy_fashion(places: dict[str, str]) -> Parts:
     """10,000 training images without labels; 10,000 test images with noise of 0.3, and the same without."""
     X, _, X_test, _ = fashion(places)
@@ -455,6 +467,21 @@ def coded_cheaply(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     return -float((0.5 * np.square(missing(z)).sum() + L1 * np.abs(z).sum()) / len(u))
 
 
+def dictionary(X: np.ndarray, y: np.ndarray) -> Any:
+    """scikit-learn's online dictionary learning, 128 columns; 16 numbers a row by orthogonal matching pursuit."""
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+
+    return MiniBatchDictionaryLearning(
+        128, batch_size=256, max_iter=10, transform_algorithm="omp", transform_n_nonzero_coefs=16, random_state=0
+    ).fit(X)
+
+
+def explained(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of the variance of rows that comes back from 16 numbers each."""
+    back = net.reconstruct(X) if hasattr(net, "reconstruct") else net.transform(X) @ net.components_
+    return 1 - float(np.square(X - back).sum() / np.square(X - X.mean(axis=0)).sum())
+
+
 def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     """Return the mean log-likelihood of the rows, as either side says it."""
     return float(net.score(X))
@@ -625,6 +652,14 @@ FRAMES = {
         "order",
         judge=next_symbols,
         where="chains",
+    ),
+    "SAE": Frame(
+        "8 x 8 patches of Fashion-MNIST, explained variance by 16 of 128 numbers",
+        clothes_patches,
+        "scikit-learn MiniBatchDictionaryLearning, matching pursuit",
+        dictionary,
+        ours("SparseAutoencoder", n_components=128, k=16, batch_size=128, early_stopping=False, **CYCLE),
+        judge=explained,
     ),
     "DCN": Frame(
         FASHION,

@@ -26,9 +26,9 @@ from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import make_coders
+from nnzoo.networks.coding import dense_layers_of, make_coders
 from nnzoo.networks.parameters import CodingParameters, with_parameters
-from nnzoo.networks.parts import ACTIVATIONS
+from nnzoo.networks.parts import ACTIVATIONS, HiddenLayers
 from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, Unlabelled, reconstruction_values, weighted_quantile
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -237,6 +237,10 @@ class Autoencoder(CodingParameters, Unlabelled, Network):
             loss=self.loss,
             contractive=self.contractive,
         )
+
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the dense layers between rows and code, for a network that starts from them."""
+        return dense_layers_of(self)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return how far the score of each row lies above ``offset_``: below 0 it is an outlier: (n,)."""

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from nnzoo.checks import Each, Range, Whole
@@ -36,6 +37,7 @@ from nnzoo.networks.contrastive import (
     likelihood_values,
 )
 from nnzoo.networks.parameters import with_parameters
+from nnzoo.networks.parts import HiddenLayers
 from nnzoo.networks.unlabelled import fill_missing
 
 BOUND_DRAWS = 10
@@ -177,6 +179,15 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained stack."""
         return DeepBeliefBody(inputs.shape, self.hidden_layer_sizes, gaussian=self.visible_ == "gaussian")
+
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the machines as dense layers, for a network that starts from them; variances go into the weights."""
+        check_is_fitted(self)
+        layers = []
+        for machine in self.network_.body.layers:
+            precision = 1.0 if machine.log_variance is None else (-machine.log_variance).exp()
+            layers.append((machine.weight.t() * precision, machine.hidden_bias))
+        return HiddenLayers(type(self).__name__, self.inputs_, tuple(layers), "sigmoid")
 
     def impute(self, X: Any) -> np.ndarray:
         """Return the rows with what is missing (NaN) filled in: float64, of the shape of X.

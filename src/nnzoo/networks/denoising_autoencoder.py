@@ -27,8 +27,9 @@ from nnzoo.engine import draws
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, denoise_linearly
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import make_coders
+from nnzoo.networks.coding import dense_layers_of, make_coders
 from nnzoo.networks.parameters import CodingParameters, with_parameters
+from nnzoo.networks.parts import HiddenLayers
 from nnzoo.networks.unlabelled import MAX_BESIDE, Unlabelled
 
 NOISES = ("masking", "salt_and_pepper", "gaussian", "swap")
@@ -182,6 +183,10 @@ class DenoisingAutoencoder(CodingParameters, Unlabelled, Network):
     def draws_in_training(self) -> bool:
         """Return whether there is noise."""
         return self.corruption_level > 0
+
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the dense layers between rows and code, for a network that starts from them."""
+        return dense_layers_of(self)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return rows as they are without their noise, in their own unit and shape."""

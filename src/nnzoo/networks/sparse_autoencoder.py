@@ -14,9 +14,9 @@ along the column, and columns are normalised after every step. With kl, whose co
 A unit that has long been silent is dead. Of topk and l1 dead ones are revived: "aux" lets them reconstruct what the
 others leave over, x - x̂ without b₀ again, and moves nothing else; "resample" points them to rows of large error.
 
-Sources: Ranzato et al. 2007 (the chart's); Ng 2011 (kl); Makhzani & Frey 2014 (topk); Gao et al. 2024 (topk with
-"aux"); Bricken et al. 2023 (l1, "resample"). Siblings: autoencoder.py (narrow code), denoising_autoencoder.py (noisy
-rows in, clean rows out), variational_autoencoder.py (a distribution of codes).
+Sources: Ranzato et al. 2007 (the chart's); Ng 2011 (kl); Makhzani & Frey 2014 (topk); Gao et al. 2024 ("aux"); Bricken
+et al. 2023 (l1, "resample"). Siblings: autoencoder.py (narrow code), denoising_autoencoder.py (noisy rows in,
+clean rows out), variational_autoencoder.py (a distribution of codes).
 """
 
 import math
@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,12 +36,13 @@ from nnzoo.checks import OneOf, Range, Real, Truth, Whole
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.forward import forward_in_blocks
+from nnzoo.errors import UsageError
 from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import RowValues, Shown
 from nnzoo.heads import NO_HEAD
 from nnzoo.inputs import Inputs
 from nnzoo.networks.parameters import DescendingParameters, with_parameters
-from nnzoo.networks.parts import draw_normal
+from nnzoo.networks.parts import HiddenLayers, draw_normal
 from nnzoo.networks.unlabelled import MAX_BESIDE, Unlabelled, reconstruction_values
 from nnzoo.targets import Target
 from nnzoo.trace import MAX_SHOWN, Step, cell_name, factor, largest, written
@@ -105,12 +107,12 @@ class SparseCode(nn.Module):
         """Yield the row less b₀, the sums, and what is left of them."""
         origin, before, after = (array(each) for each in (self.origin[None], x, x - self.origin))
         symbols, cell = names.next("u"), largest(after)
+        number = cell_name(symbols[1], cell)
         yield Step(
             "shifted",
             "From where rows are measured",
             f"{symbols[1]} = {symbols[0]} - b₀",
-            f"{cell_name(symbols[1], cell)} = {written(before[cell])} - {factor(origin[cell])} "
-            f"= {written(after[cell])}",
+            f"{number} = {written(before[cell])} - {factor(origin[cell])} = {written(after[cell])}",
             symbols[1],
             after,
             "The decoder adds b₀ to every row in the end; so the code need tell only how a row differs from it.",
@@ -496,6 +498,25 @@ class SparseAutoencoder(DescendingParameters, Unlabelled, Network):
             revive=self.revive,
         )
 
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the encoder as a dense layer, for a network that starts from it; b₀ goes into its bias.
+
+        Raises
+        ------
+        UsageError
+            The code is that of topk, which no dense layer gives.
+        """
+        check_is_fitted(self)
+        if self.sparsity == "topk":
+            raise UsageError(
+                "SparseAutoencoder gives dense layers without topk, which keeps the k largest of a row.",
+                'Train it with sparsity="l1" or "kl".',
+            )
+        code, activation = self.network_.body.code, "relu" if self.sparsity == "l1" else "sigmoid"
+        weight, bias = code.layer.weight.detach(), code.layer.bias.detach()
+        layers = ((weight, bias - weight @ code.origin.detach()),)
+        return HiddenLayers(type(self).__name__, self.inputs_, layers, activation)
+
     def learn(self, network: Any, n_rows: int, n_steps: int) -> Trainer:
         """Return gradient descent on the losses of the body, with columns of norm 1."""
         network.body.dead_after = min(n_rows, DEAD_ROWS)
@@ -544,8 +565,8 @@ class SparseAutoencoder(DescendingParameters, Unlabelled, Network):
         """Return how often units answer to rows, and what comes back of these."""
         inputs, network = self._check_inputs(X), self.network_
         n, body = len(inputs), network.body
-        weight = torch.ones(n).double() if sample_weight is None else torch.as_tensor(sample_weight).double()
-        weight = weight.to(inputs.device) / weight.sum()
+        share = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        weight = torch.from_numpy(share / share.sum()).to(inputs.device)
         network.eval()
         counts, lost, sums, squares = 0.0, 0.0, 0.0, 0.0
         with torch.inference_mode():
