@@ -44,11 +44,12 @@ WIDTH = 160
 INTRODUCTION = """# The numbers
 
 What each network has to reach, and what ours reached: numbers of papers, theorems, and our own targets, each named as such.
-Ours is the median over several seeds, the smallest and the largest in brackets. Times are those of one machine, named below.
+Ours is the median over several seeds, the smallest and the largest in brackets. Times are those that the processor worked on a
+seed, all threads together, on a machine named below.
 Every number is measured again, and kept in `benchmarks/REPRODUCED.jsonl`, by the command above its table.
 
 A paper's own setting is followed where the paper tells it; where it does not, the number says what was measured."""
-HEAD = ("number", "wanted", "whose it is", "ours", "a seed takes", "")
+HEAD = ("number", "wanted", "whose it is", "ours", "processor time of a seed", "")
 
 
 class Store:
@@ -130,12 +131,12 @@ def measure(row: catalog.Row, figure: Figure, seeds: Iterable[int], source: str,
     for seed in seeds:
         if seed in there:
             continue
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             value = float(figure.measure(seed))
         except NotRun as error:
             return f"not run: {error}"
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         store.add(
             network=row.id,
             figure=figure.what,

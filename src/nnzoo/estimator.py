@@ -181,6 +181,11 @@ class Network(BaseEstimator):
     own_counts: ClassVar[tuple[str, ...]] = ()
     """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
 
+    @property
+    def reads_target(self) -> bool:
+        """Whether ``fit`` needs y."""
+        return _has_task(self)
+
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body: standardised rows (n, *inputs.shape) to features (n, body.n_out)."""
         raise UsageError(f"{type(self).__name__} needs make_body.", "Use one of the networks that nnzoo list shows.")

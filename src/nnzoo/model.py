@@ -461,7 +461,8 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
         raise stored.refuse("history", "names and a count", "others")
     classes = _read_classes(manifest["classes"])
     wanted = {"regression": "regression", "none": None}.get(sizes["head"], "classification")
-    if wanted != manifest["task"] or (wanted == "classification") != (classes is not None):
+    # A network without a task may draw its rows from labels.
+    if manifest["task"] not in (wanted, None) or (wanted == "classification") != (classes is not None):
         raise stored.refuse("classes", "labels where the task is classification, and only there", "others")
     if (sizes["n_targets"] == 0) != (sizes["head"] == "none"):
         raise stored.refuse("n_targets", "targets where there is a task, and only there", str(sizes["n_targets"]))
