@@ -424,10 +424,11 @@ def sporco_filters(X: np.ndarray, y: np.ndarray) -> Any:
 
     first = np.random.default_rng(0).normal(size=(7, 7, 16))
     net = _Filters(X.mean(axis=0), X.std(), None)
-    options = {"MaxMainIter": 100, "CBPDN": {"rho": 50 * L1 + 0.5}, "CCMOD": {"rho": 10.0, "ZeroMean": False}}
-    learner = cbpdndl.ConvBPDNDictLearn(
-        first, np.moveaxis(net.centred(X[:500]), 0, -1), L1, cbpdndl.ConvBPDNDictLearn.Options(options), dimK=1
-    )
+    kinds = {"xmethod": "admm", "dmethod": "cns"}
+    own = {"MaxMainIter": 100, "CBPDN": {"rho": 50 * L1 + 0.5}, "CCMOD": {"rho": 10.0, "ZeroMean": False}}
+    options = cbpdndl.ConvBPDNDictLearn.Options(own, **kinds)
+    images = np.moveaxis(net.centred(X[:500]), 0, -1)
+    learner = cbpdndl.ConvBPDNDictLearn(first, images, L1, options, **kinds, dimK=1)
     return net._replace(filters=np.moveaxis(np.squeeze(learner.solve()), -1, 0))
 
 

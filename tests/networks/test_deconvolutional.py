@@ -285,6 +285,7 @@ def images(tmp_path):
 @pytest.mark.parametrize("mode", ["code", "generate"])
 def test_five_steps(images, tmp_path, mode):
     data = nnzoo.load(images)
+    assert nnzoo.build("dn", data).network.n_epochs == 20  # so few images are seen so often, and many once
     model = nnzoo.train(nnzoo.build("dn", data, {"mode": mode, "n_epochs": 5}), data, verbose=0)
     report = nnzoo.evaluate(model, data)
     assert report.primary == "reconstruction_error"
