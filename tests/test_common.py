@@ -83,6 +83,7 @@ N_CHECKS = {
     ("Autoencoder", "no target"): 50,
     ("VariationalAutoencoder", "no target"): 49,
     ("DenoisingAutoencoder", "no target"): 49,
+    ("SparseAutoencoder", "no target"): 50,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
     ("RestrictedBoltzmannMachine", "no target"): 49,

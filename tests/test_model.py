@@ -45,6 +45,7 @@ from nnzoo import (
     Perceptron,
     RadialBasisNetwork,
     RestrictedBoltzmannMachine,
+    SparseAutoencoder,
     SupportVectorMachine,
     UsageError,
     VariationalAutoencoder,
@@ -184,6 +185,11 @@ CASES = {
     "DenoisingAutoencoder": (lambda: DenoisingAutoencoder(noise="swap", **SHORT), wine),
     "DenoisingAutoencoder images": (
         lambda: DenoisingAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "SparseAutoencoder": (lambda: SparseAutoencoder(n_components=20, k=3, **SHORT), wine),
+    "SparseAutoencoder images": (
+        lambda: SparseAutoencoder(n_components=9, sparsity="kl", kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),

@@ -39,6 +39,7 @@ _WHERE = {
     "nnzoo.networks.radial_basis": ("RadialBasisNetwork",),
     "nnzoo.networks.recurrent": ("RNN",),
     "nnzoo.networks.restricted_boltzmann": ("RestrictedBoltzmannMachine",),
+    "nnzoo.networks.sparse_autoencoder": ("SparseAutoencoder",),
     "nnzoo.networks.support_vector": ("SupportVectorMachine",),
     "nnzoo.networks.turing_machine": ("NeuralTuringMachine",),
     "nnzoo.networks.variational_autoencoder": ("VariationalAutoencoder",),

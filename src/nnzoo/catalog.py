@@ -161,6 +161,17 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "SAE", "Sparse Auto Encoder", "SparseAutoencoder", "nnzoo.networks.sparse_autoencoder", 2007,
+        "Ranzato et al. 2007; Makhzani & Frey 2014; Gao et al. 2024",
+        ("table", "image"), (), False,
+        (
+            "a = the k largest of max(0, W (x - b₀) + b), 0 elsewhere", "x̂ = D a + b₀, columns of D of norm 1",
+            "min Σ ‖x - x̂‖²",
+        ), RECONSTRUCTION,
+        "interpretable features, more of them than a row has numbers; not for compression",
+        few_rows=1_000,
+    ),
+    Row(
         "MC", "Markov Chain", "MarkovChain", "nnzoo.networks.markov_chain", 1906, "Markov 1906, 1913; Hayes 2013",
         ("text", "sequence"), (), False,
         (

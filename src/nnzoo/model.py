@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import sklearn
 import torch
+from sklearn.base import BaseEstimator
 from torch import nn
 
 import nnzoo
@@ -349,7 +350,7 @@ def architecture(network: Network) -> str:
 
 
 def plain_params(network: Network) -> dict[str, Any]:
-    """Return the parameters as JSON values; a RandomState, whose draws are past, and the user's own module as None."""
+    """Return the parameters as JSON values; None for a RandomState, a module, and what a network began with."""
     return {name: _plain(value) for name, value in network.get_params(deep=False).items()}
 
 
@@ -484,7 +485,7 @@ def _expected_table(network: Network, sizes: Mapping[str, Any]) -> Table:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.random.RandomState | nn.Module):
+    if isinstance(value, np.random.RandomState | nn.Module | BaseEstimator):
         return None
     if isinstance(value, Mapping):
         return {"labelled": [[_plain(label), _plain(weight)] for label, weight in value.items()]}

@@ -413,6 +413,9 @@ def _identity(model: Model, data: Data) -> dict[str, Any]:
     """Return what a checkpoint must agree with to be resumed."""
     unimportant = ("verbose", "device")
     params = {name: value for name, value in plain_params(model.network).items() if name not in unimportant}
+    start = getattr(model.network, "start_from", None)
+    if start is not None:
+        params["start_from"] = start.hidden_layers().fingerprint
     return {
         "data": data.fingerprint,
         "split": hashlib.sha256(data.part.tobytes()).hexdigest(),

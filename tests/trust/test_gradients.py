@@ -49,6 +49,7 @@ SMALL["deconvolutional-network"] = {
 SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+SMALL["sparse-auto-encoder"] = {"n_components": 7, "k": 2, "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 WITHOUT_GRADIENT = (
@@ -258,6 +259,12 @@ def autoencoder(x, w):
     return x
 
 
+def sparse(x, w):
+    """Keep the two largest sums above 0."""
+    z = w["body.code.layer.weight"] @ (x.ravel() - w["body.decoder.bias"]) + w["body.code.layer.bias"]
+    return np.where(z >= np.sort(z)[-2], np.maximum(z, 0), 0)
+
+
 def variational(x, w):
     """Return the first half of what the last layer says: the means."""
     h = np.tanh(w["body.encoder.0.0.weight"] @ x + w["body.encoder.0.0.bias"])
@@ -423,6 +430,7 @@ FORWARD = {
     "liquid-state-machine": liquid_state,
     "variational-auto-encoder": variational,
     "denoising-auto-encoder": autoencoder,
+    "sparse-auto-encoder": sparse,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,

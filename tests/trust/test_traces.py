@@ -342,7 +342,15 @@ def bent(f):
     return computed
 
 
+def largest_only(step):
+    (h,) = step.operands.values()
+    k = int(re.search(r"the (\d+) largest", step.formula)[1])
+    return step.result, np.where(h >= np.sort(h)[-min(k, len(h))], h, 0)
+
+
 AGAIN = {
+    "shifted": of_operands(lambda x, origin: x - origin),
+    "largest only": largest_only,
     "squared error": squared_error,
     "code distribution": one(lambda sums: np.split(sums, 2)[0]),
     "squared distances": squared_distances,

@@ -13,8 +13,9 @@ import numpy as np
 
 from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
 from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES
+from nnzoo.networks.coding import CODING_RANGES
 from nnzoo.networks.memory import POOLINGS
-from nnzoo.networks.unlabelled import UNLABELLED_RANGES
+from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, UNLABELLED_RANGES
 from nnzoo.sequences import OUTPUTS
 
 HEADING = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
@@ -257,3 +258,68 @@ class UnlabelledParameters:
     verbose: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = UNLABELLED_RANGES
+
+
+@with_parameters
+class DescendingParameters(UnlabelledParameters):
+    """Of every network without a target that descends a gradient, a batch a step.
+
+    Parameters
+    ----------
+    optimizer : "adam", "adamw" or "sgd", default "adam"
+    learning_rate : float, default 0.003
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    batch_size : int, default 64
+    n_epochs : int, default 100
+        Passes through the training rows, at most.
+    early_stopping : bool or "auto", default "auto"
+        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
+        from 10,000 rows on, of which ``validation_fraction`` are then held out.
+    patience : int, default 20
+    validation_fraction : float, default 0.1
+    weight_decay : float, default 0.0
+        L2 penalty.
+    clip_norm : float or None, default None
+    Others: those of UnlabelledParameters.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 3e-3
+    schedule: str = "constant"
+    batch_size: int = 64
+    n_epochs: int = 100
+    early_stopping: bool | str = "auto"
+    patience: int = 20
+    validation_fraction: float = 0.1
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **UNLABELLED_GRADIENT_RANGES,
+        "optimizer": OneOf(("adam", "adamw", "sgd")),
+    }
+
+
+@with_parameters
+class CodingParameters(DescendingParameters):
+    """Of every network with an encoder and a decoder that mirrors it.
+
+    Parameters
+    ----------
+    n_components : int, default 64
+        Numbers of the code.
+    hidden_layer_sizes : tuple of int, default (256,)
+        Dense layers between rows and code; the decoder has them in reverse. () makes a linear one of a table.
+    n_filters : tuple of int, default ()
+        Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
+    activation : str, default "relu"
+        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
+    Others: those of DescendingParameters.
+    """
+
+    n_components: int = 64
+    hidden_layer_sizes: Sequence[int] = (256,)
+    n_filters: Sequence[int] = ()
+    activation: str = "relu"
+
+    ranges: ClassVar[Mapping[str, Range]] = {**DescendingParameters.ranges, **CODING_RANGES}

@@ -7,6 +7,7 @@ rows: of a label a number for each label, 1 for its own and 0 for the others; of
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,7 @@ from nnzoo.targets import NO_TARGET, Target, read_target
 from nnzoo.trace import Step
 from nnzoo.tracing import Names, array, trace_layers, trace_losses, trace_scaling
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
-from nnzoo.training.loop import Run, Trainer
+from nnzoo.training.loop import LoopSettings, Run, Trainer
 
 UNLABELLED_RANGES: dict[str, Range] = {
     name: allowed for name, allowed in LEARNER_RANGES.items() if name not in ("task", "class_weight")
@@ -98,6 +99,11 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     @property
     def reads_target(self) -> bool:
         """Whether rows are drawn from y, which is left aside otherwise."""
+        return False
+
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether a step draws noise, so that the lowest training loss is that of the luckiest draws."""
         return False
 
     @property
@@ -167,6 +173,11 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         arithmetic = Arithmetic.named(self.arithmetic_)
         return GradientTrainer(network, NO_HEAD.row_loss, settings, arithmetic, losses=_losses)
+
+    def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
+        """Return what the parameters say; where steps draw noise and no validation rows tell, the last weights stay."""
+        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(settings, keep="last") if self.draws_in_training and not with_validation else settings
 
     def fit_run(
         self: Any, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None

@@ -19,7 +19,6 @@ clean rows out).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -39,9 +38,9 @@ from nnzoo.evaluation.rowvalues import (
     density_by_shares,
 )
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import CODING_RANGES, make_coders
+from nnzoo.networks.coding import make_coders
+from nnzoo.networks.parameters import CodingParameters, with_parameters
 from nnzoo.networks.unlabelled import (
-    UNLABELLED_GRADIENT_RANGES,
     CodeNetwork,
     Unlabelled,
     drawn_images,
@@ -52,7 +51,6 @@ from nnzoo.networks.unlabelled import (
 from nnzoo.opsteps import dense
 from nnzoo.trace import Step, factor, largest, written
 from nnzoo.tracing import Names, array
-from nnzoo.training.loop import LoopSettings
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 LOG_VARIANCES = (-10.0, 10.0)
@@ -237,7 +235,8 @@ def balanced_noise(like: Tensor, n_components: int) -> Tensor:
     return torch.cat([half, -half])
 
 
-class VariationalAutoencoder(Unlabelled, Network):
+@with_parameters
+class VariationalAutoencoder(CodingParameters, Unlabelled, Network):
     """Variational autoencoder: learns the distribution of rows, to embed, score, complete and draw them.
 
     Codes z ~ N(0, I), rows p(x|z) around what a decoder makes of them, and an encoder q(z|x) = N(μ(x), σ(x)²), trained
@@ -248,12 +247,6 @@ class VariationalAutoencoder(Unlabelled, Network):
     ----------
     n_components : int, default 16
         Numbers of the code.
-    hidden_layer_sizes : tuple of int, default (256,)
-        Dense layers between rows and code; the decoder has them in reverse. () makes a linear one of a table.
-    n_filters : tuple of int, default ()
-        Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
-    activation : str, default "relu"
-        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     likelihood : "auto", "gaussian" or "bernoulli", default "auto"
         "gaussian" has one variance for all numbers of a row, which is learned. "bernoulli" is for numbers from 0 to 1,
         bytes as shares of 255, which are then not standardised. "auto": Bernoulli if all numbers are from 0 to 1.
@@ -261,26 +254,7 @@ class VariationalAutoencoder(Unlabelled, Network):
         Weight β of the divergence: below 1 rows come back sharper, above 1 the code is simpler.
     n_importance : int, default 1
         Codes a row in training; with more than one the importance weighted bound is trained on.
-    optimizer : "adam", "adamw" or "sgd", default "adam"
-    learning_rate : float, default 0.003
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of CodingParameters.
 
     Attributes
     ----------
@@ -309,67 +283,19 @@ class VariationalAutoencoder(Unlabelled, Network):
     ((150, 2), (5, 4))
     """
 
-    kinds = ("table", "image", "sequence")
-    own_counts = ("bernoulli",)
+    n_components: int = 16
+    likelihood: str = "auto"
+    beta: float = 1.0
+    n_importance: int = 1
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    own_counts: ClassVar[tuple[str, ...]] = ("bernoulli",)
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_GRADIENT_RANGES,
-        **CODING_RANGES,
+        **CodingParameters.ranges,
         "likelihood": OneOf(("auto", *LIKELIHOODS)),
         "beta": Real(0.0),
         "n_importance": Whole(1, 10_000),
-        "optimizer": OneOf(("adam", "adamw", "sgd")),
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 16,
-        hidden_layer_sizes: Sequence[int] = (256,),
-        n_filters: Sequence[int] = (),
-        activation: str = "relu",
-        likelihood: str = "auto",
-        beta: float = 1.0,
-        n_importance: int = 1,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_filters = n_filters
-        self.activation = activation
-        self.likelihood = likelihood
-        self.beta = beta
-        self.n_importance = n_importance
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def in_unit_range(self) -> bool:
@@ -394,13 +320,10 @@ class VariationalAutoencoder(Unlabelled, Network):
             n_importance=self.n_importance,
         )
 
-    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
-        """Return what the parameters say; without validation rows the last weights are kept.
-
-        The codes of training are drawn, so the epoch of its lowest loss would be that of the luckiest draws.
-        """
-        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)
-        return replace(settings, keep="best" if with_validation else "last")
+    @property
+    def draws_in_training(self) -> bool:
+        """Return True: codes are drawn."""
+        return True
 
     def score_samples(self, X: Any, n_importance: int = 100) -> np.ndarray:
         """Return the importance weighted bound on log p(x) of each row, from so many codes: (n,).
