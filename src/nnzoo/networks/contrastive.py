@@ -58,7 +58,7 @@ HIDDEN_PACE = 0.01
 """How far the mean of the hidden units moves in a step towards that of the rows."""
 LEAST_LOG_VARIANCE, MOST_LOG_VARIANCE = -4.6, 0.7
 STEP_ROWS, LOSS_ROWS, PIECE_ROWS = 2048, 256, 4096
-N_ANNEALED, N_TEMPERATURES = 100, 500
+N_ANNEALED, N_TEMPERATURES = 50, 300
 N_SAMPLE_STEPS = 200
 MOST_FILTERS = 96
 MOST_EXACT, EXACT_TERMS = 20, 2**24
@@ -527,7 +527,7 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
 
         No chain has ever begun at a row of training. Of "pcd" they are the chains of training itself, each of which
         takes 200 steps more, now that the weights stay; more samples than chains share their beginning. Of "cd" each
-        one comes by 500 machines from one without links. From the top layer they go down, drawn but for the last step.
+        one comes by 300 machines from one without links. From the top layer they go down, drawn but for the last step.
 
         Parameters
         ----------
