@@ -129,8 +129,8 @@ def name_of(check: object) -> str:
     return getattr(check, "func", check).__name__
 
 
-SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork"), pytest.mark.slow)
-"""The quick run takes FeedForward, which shares nearly all of their code."""
+SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork", "DeepBeliefNetwork"), pytest.mark.slow)
+"""The quick run takes FeedForward and the restricted machine, which share nearly all of their code."""
 
 
 def all_checks() -> list:

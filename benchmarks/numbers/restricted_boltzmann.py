@@ -13,7 +13,13 @@ def bars(seed: int) -> float:
     """Return the mean log-likelihood of the 14 bars and stripes of 3 x 3; at best it is -ln 14 = -2.639 nats."""
     X = bars_and_stripes(3)
     net = RestrictedBoltzmannMachine(
-        n_components=16, n_chains=300, n_gibbs_steps=5, batch_size=len(X), n_epochs=10_000, random_state=seed
+        n_components=16,
+        learning_rate=0.1,
+        n_chains=300,
+        n_gibbs_steps=5,
+        batch_size=len(X),
+        n_epochs=10_000,
+        random_state=seed,
     )
     return net.fit(X).score(X)
 
@@ -25,7 +31,13 @@ def digits(seed: int) -> float:
     shifts = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
     X = minmax_scale(np.concatenate([wide[:, i : i + 8, j : j + 8] for i, j in shifts]).reshape(-1, 64))
     net = RestrictedBoltzmannMachine(
-        n_components=100, schedule="constant", batch_size=10, n_chains=10, n_epochs=10, random_state=seed
+        n_components=100,
+        learning_rate=0.1,
+        schedule="constant",
+        batch_size=10,
+        n_chains=10,
+        n_epochs=10,
+        random_state=seed,
     )
     return float(net.fit(X).pseudo_likelihood(X).mean())
 

@@ -178,6 +178,17 @@ def genesis(places: dict[str, str]) -> Parts:
     return X[:cut], np.zeros(cut), X[cut:], np.zeros(n_rows - cut)
 
 
+def shifted_digits(places: dict[str, str]) -> Parts:
+    """The set of scikit-learn's example: digits as they are and shifted by a pixel, from 0 to 1; a fifth to test."""
+    X, _, X_test, _ = read_images({"data": "digits"}, places)
+    wide = np.pad(np.concatenate([X, X_test]), ((0, 0), (1, 1), (1, 1)))
+    shifts = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+    rows = np.concatenate([wide[:, i : i + 8, j : j + 8] for i, j in shifts]).reshape(-1, 64)
+    rows = (rows / np.maximum(rows.max(axis=0), 1)).astype(np.float32)
+    test = np.arange(len(rows)) % 5 == 0
+    return rows[~test], np.zeros((~test).sum()), rows[test], np.zeros(test.sum())
+
+
 # The peers: fit on the rows, then predict.
 
 
@@ -193,6 +204,13 @@ def sklearn_mlp(X: np.ndarray, y: np.ndarray) -> Any:
     from sklearn.neural_network import MLPClassifier
 
     return MLPClassifier(random_state=0).fit(X, y)
+
+
+def bernoulli_rbm(X: np.ndarray, y: np.ndarray) -> Any:
+    """scikit-learn's machine as in its example: 100 units, a rate of 0.06, 10 passes."""
+    from sklearn.neural_network import BernoulliRBM
+
+    return BernoulliRBM(100, learning_rate=0.06, n_iter=10, random_state=0).fit(X)
 
 
 def principal_components(n_components: int) -> Callable[..., Any]:
@@ -488,6 +506,17 @@ def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     return float(net.score(X))
 
 
+def pseudo_likelihood(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean pseudo-likelihood of the rows, all units of a row added up, by the weights of either side."""
+    W, b, c = (np.asarray(each) for each in (net.components_.T, net.intercept_visible_, net.intercept_hidden_))
+    sums, turn = X @ W + c, 1 - 2 * X
+    before, total = np.logaddexp(0, sums).sum(axis=1), np.zeros(len(X))
+    for unit in range(X.shape[1]):
+        after = np.logaddexp(0, sums + turn[:, unit, None] * W[unit]).sum(axis=1)
+        total -= np.logaddexp(0, after - before + turn[:, unit] * b[unit])
+    return float(total.mean())
+
+
 def cleaned_share(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     """Return 1 - the squared error of cleaned rows over the variance of the clean ones."""
     return 1 - float(np.mean(np.square(np.asarray(net.predict(X)).reshape(y.shape) - y)) / np.var(y))
@@ -661,6 +690,14 @@ FRAMES = {
         dictionary,
         ours("SparseAutoencoder", n_components=128, k=16, batch_size=128, early_stopping=False, **CYCLE),
         judge=explained,
+    ),
+    "RBM": Frame(
+        "digits and shifted ones, pseudo-likelihood",
+        shifted_digits,
+        "scikit-learn BernoulliRBM, 10 passes",
+        bernoulli_rbm,
+        ours("RestrictedBoltzmannMachine", n_components=100),
+        judge=pseudo_likelihood,
     ),
     "DCN": Frame(
         FASHION,

@@ -456,6 +456,8 @@ AGAIN |= {
         lambda n, p, D: np.maximum(n - D, 0) / n.sum() + (1 - np.maximum(n - D, 0).sum() / n.sum()) * p
     ),
 }
+BY_CHANCE = ("restricted-boltzmann-machine", "deep-belief-network")
+"""Networks without a target whose units are on by the sigmoid of their sums."""
 SHOWN_ONLY = {
     *(
         "recipe",
@@ -584,7 +586,7 @@ def test_no_number_of_the_formula_comes_from_nowhere(model, source):
 def test_probabilities_are_those_of_predict(row, model, source):
     shares = [step for step in nnzoo.explain(model, source, row=ROW).steps if step.op in ("softmax", "sigmoid")]
     if not row.tasks or not row.load_class().gives_probabilities:
-        assert shares == []
+        assert bool(shares) == (row.id in BY_CHANCE)
         return
     columns = nnzoo.predict(model, source).select(pl.selectors.starts_with("probability_"))
     wanted = columns.row(ROW - 1) if shares[-1].op == "softmax" else columns.row(ROW - 1)[-1:]

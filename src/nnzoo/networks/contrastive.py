@@ -37,6 +37,7 @@ from nnzoo.evaluation.rowvalues import (
 from nnzoo.inputs import Inputs
 from nnzoo.networks.boltzmann import CHAIN_RANGES, anneal, drawn, generator_of, log_mean, log_sum
 from nnzoo.networks.parameters import UnlabelledParameters, with_parameters
+from nnzoo.networks.parts import HiddenLayers
 from nnzoo.networks.unlabelled import (
     Unlabelled,
     drawn_images,
@@ -55,12 +56,10 @@ FIRST_DEVIATION = 0.3
 """Of a weight, times the root of the number of units."""
 HIDDEN_PACE = 0.01
 """How far the mean of the hidden units moves in a step towards that of the rows."""
-GAUSSIAN_PACE = 0.5
 LEAST_LOG_VARIANCE, MOST_LOG_VARIANCE = -4.6, 0.7
 STEP_ROWS, LOSS_ROWS, PIECE_ROWS = 2048, 256, 4096
-N_ANNEALED, N_TEMPERATURES = 100, 500
-LEAST_CHAINS = 256
-"""Of samples: few chains cannot stand for all."""
+N_ANNEALED, N_TEMPERATURES = 50, 300
+N_SAMPLE_STEPS = 200
 MOST_FILTERS = 96
 MOST_EXACT, EXACT_TERMS = 20, 2**24
 """Up to so many units of the smaller side, and states of theirs times units of the other, log Z is added up."""
@@ -74,6 +73,7 @@ class BoltzmannLayer(nn.Module):
     n_in, n_out : int
     gaussian : bool
         Whether visible units are any numbers, with a variance each; else 0 and 1, or probabilities.
+    n_chains : int
 
     Attributes
     ----------
@@ -82,16 +82,19 @@ class BoltzmannLayer(nn.Module):
     log_variance : Parameter of shape (n_in,) or None
     visible_mean, hidden_mean : Tensor
         Of the training rows; ``hidden_mean`` follows the machine.
+    chains : Tensor of shape (n_chains, n_out)
+        Hidden units of the chains that go on from step to step; before the first one, probabilities of ½.
     log_z, log_z_error : Tensor of shape ()
         log Z and its standard error, which is 0 where all states were added up.
     """
 
     visible_mean: Tensor
     hidden_mean: Tensor
+    chains: Tensor
     log_z: Tensor
     log_z_error: Tensor
 
-    def __init__(self, n_in: int, n_out: int, *, gaussian: bool = False) -> None:
+    def __init__(self, n_in: int, n_out: int, *, gaussian: bool = False, n_chains: int = 100) -> None:
         super().__init__()
         self.n_out = n_out
         self.drawn = ("P", "hidden units", "on or off by chance")
@@ -103,6 +106,7 @@ class BoltzmannLayer(nn.Module):
         self.log_variance = nn.Parameter(torch.zeros(n_in), requires_grad=False) if gaussian else None
         self.register_buffer("visible_mean", torch.full((n_in,), 0.0 if gaussian else 0.5))
         self.register_buffer("hidden_mean", torch.full((n_out,), 0.5))
+        self.register_buffer("chains", torch.full((n_chains, n_out), 0.5))
         for name in ("log_z", "log_z_error"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
 
@@ -129,6 +133,10 @@ class BoltzmannLayer(nn.Module):
             return drawn(torch.sigmoid(sums), generator)
         noise = torch.randn(sums.shape, dtype=sums.dtype, device=sums.device, generator=generator)
         return sums + (self.log_variance / 2).exp() * noise
+
+    def gibbs_step(self, v: Tensor, generator: torch.Generator) -> Tensor:
+        """Return visible units after one step to the hidden ones and back, all drawn."""
+        return self.draw_visible(self.visible_sums(drawn(self.forward(v), generator)), generator)
 
     def visible_energy(self, v: Tensor) -> Tensor:
         """Return -b·v, of Gaussian units Σ (v - b)² / (2 σ²): (n,)."""
@@ -198,37 +206,23 @@ class Downward(nn.Module):
 
 
 def anneal_layer(
-    layer: BoltzmannLayer,
-    n_chains: int,
-    generator: torch.Generator,
-    n_temperatures: int = N_TEMPERATURES,
-    *,
-    resampled: bool = False,
+    layer: BoltzmannLayer, n_chains: int, generator: torch.Generator, n_temperatures: int = N_TEMPERATURES
 ) -> tuple[Tensor, Tensor]:
     """Return visible units (n_chains, n_in) and the logarithms of their weights (n_chains,), whose mean is Z.
 
     Between the machine without links, of visible biases b₀, and the layer stand those with
-    log p*_β(v) = (1 - β) b₀·v + β b·v + Σⱼ log(1 + exp(β (cⱼ + (Wᵀv)ⱼ))); Gaussian units keep b and σ. ``resampled``
-    lets chains of large weight take the place of ones of small weight on the way, so that all that arrive count alike.
+    log p*_β(v) = (1 - β) b₀·v + β b·v + Σⱼ log(1 + exp(β (cⱼ + (Wᵀv)ⱼ))); Gaussian units keep b and σ.
     """
     base, shift = layer.base, layer.visible_bias - layer.base
     sums: Any = None
-    gathered = torch.zeros(n_chains, dtype=torch.float64, device=base.device)
 
     def gain(v: Tensor, before: float, beta: float) -> Tensor:
         nonlocal sums
         sums = layer.hidden_sums(v)
         gained = functional.softplus(beta * sums) - functional.softplus(before * sums)
-        found = gained.sum(dim=1, dtype=torch.float64) + (beta - before) * (v @ shift)
-        gathered.add_(found)
-        return found
+        return gained.sum(dim=1, dtype=torch.float64) + (beta - before) * (v @ shift)
 
     def move(v: Tensor, beta: float) -> Tensor:
-        nonlocal sums
-        share = torch.softmax(gathered, dim=0)
-        if resampled and 1 / share.square().sum() < n_chains / 2:
-            sums = sums[evenly_drawn(share, generator)]
-            gathered.zero_()
         h = drawn(torch.sigmoid(beta * sums), generator)
         return layer.draw_visible(torch.addmm(base + beta * shift, h, layer.weight.t(), alpha=beta), generator)
 
@@ -239,13 +233,6 @@ def anneal_layer(
     else:
         visible = (np.log(2 * np.pi) + layer.log_variance.double()).sum() / 2
     return v, log_weight + visible + layer.n_out * np.log(2)
-
-
-def evenly_drawn(share: Tensor, generator: torch.Generator) -> Tensor:
-    """Return n places of n, each as often as its share of n says, rounded up or down by one draw for all."""
-    n = len(share)
-    marks = (torch.arange(n, device=share.device) + torch.rand((), generator=generator, device=share.device)) / n
-    return torch.searchsorted(share.cumsum(dim=0), marks.to(share)).clamp_(max=n - 1)
 
 
 def log_partition(layer: BoltzmannLayer) -> tuple[float, float]:
@@ -277,7 +264,7 @@ class ContrastiveSettings:
     n_gibbs_steps: int = 1
     n_chains: int = 100
     batch_size: int = 50
-    n_epochs: int = 30
+    n_epochs: int = 20
     centering: bool = True
     learning_rate: float = 0.1
     schedule: str = "cosine"
@@ -295,17 +282,11 @@ class ContrastiveDivergence:
     ----------
     layer : BoltzmannLayer
     settings : ContrastiveSettings
-
-    Attributes
-    ----------
-    chains : Tensor of shape (n_chains, n_out) or None
-        Hidden units of the persistent chains.
     """
 
     def __init__(self, layer: BoltzmannLayer, settings: ContrastiveSettings) -> None:
         self.layer = layer
         self.settings = settings
-        self.chains: Tensor | None = None
 
     def move(self, v: Tensor, share: Tensor, rate: float, generator: torch.Generator) -> None:
         """Move the weights once.
@@ -319,11 +300,12 @@ class ContrastiveDivergence:
         generator : torch.Generator
         """
         layer, settings = self.layer, self.settings
-        rate = rate if layer.log_variance is None else GAUSSIAN_PACE * rate
         visible = torch.cat([v, self._run_chains(v, generator)])
         n, n_chains = v.shape[0], visible.shape[0] - v.shape[0]
         hidden = layer.forward(visible)
-        self.chains, of_rows = drawn(hidden[n:], generator), hidden[:n]
+        of_rows = hidden[:n]
+        if settings.method == "pcd":
+            layer.chains = drawn(hidden[n:], generator)
         # The signs add up to 0, so that in the means of the biases nothing is left of the centres but by way of ΔW.
         sign = torch.cat([share, -share if settings.method == "cd" else share.new_full((n_chains,), -1 / n_chains)])
         along, across = sign, torch.ones_like(sign)
@@ -345,15 +327,10 @@ class ContrastiveDivergence:
     def _run_chains(self, v: Tensor, generator: torch.Generator) -> Tensor:
         """Return visible units of the chains after their steps, which end with the hidden ones still to be drawn."""
         layer, settings = self.layer, self.settings
-        if settings.method == "cd":
-            state = drawn(layer.forward(v), generator)
-        elif self.chains is None:
-            state = drawn(layer.hidden_mean.expand(settings.n_chains, -1), generator)
-        else:
-            state = self.chains
+        state = drawn(layer.forward(v), generator) if settings.method == "cd" else layer.chains
         visible = layer.draw_visible(layer.visible_sums(state), generator)
         for _ in range(settings.n_gibbs_steps - 1):
-            visible = layer.draw_visible(layer.visible_sums(drawn(layer.forward(visible), generator)), generator)
+            visible = layer.gibbs_step(visible, generator)
         return visible
 
     def _move_variance(self, v: Tensor, h: Tensor, sign: Tensor, rate: float) -> None:
@@ -458,7 +435,6 @@ class ContrastiveTrainer:
         return flatten_state(
             {
                 "network": dict(self.network.state_dict()),
-                "chains": [rule.chains for rule in self.rules],
                 "n_taken": self.n_taken,
                 "rate_factor": self.rate_factor,
             }
@@ -468,15 +444,11 @@ class ContrastiveTrainer:
         """Take over what :meth:`state` gave."""
         state = restore_state(values, tensors)
         self.network.load_state_dict(state["network"])
-        for rule, chains in zip(self.rules, state["chains"], strict=True):
-            rule.chains = chains
         self.n_taken, self.rate_factor = state["n_taken"], state["rate_factor"]
 
     def restart(self, weights: dict[str, Tensor]) -> None:
-        """Go back to these weights with a tenth of the rate and new chains."""
+        """Go back to these weights and chains, with a tenth of the rate."""
         self.network.load_state_dict(weights)
-        for rule in self.rules:
-            rule.chains = None
         self.n_taken = 0
         self.rate_factor /= 10
 
@@ -495,15 +467,15 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
     n_gibbs_steps : int, default 1
         From side to side and back, for each step.
     n_chains : int, default 100
-        Of "pcd".
+        Of "pcd"; samples come from them.
     centering : bool, default True
         Whether means are taken of centred units, which is the faster way to the same fixed points.
     learning_rate : float, default 0.1
-        η; Gaussian units learn at half of it.
+        η.
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
         The slower a machine moves at the end, the better its chains can follow.
     batch_size : int, default 50
-    n_epochs : int, default 30
+    n_epochs : int, default 20
         Passes through the training rows.
     weight_decay : float, default 0.0
         L2 penalty of W.
@@ -518,7 +490,7 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
     learning_rate: float = 0.1
     schedule: str = "cosine"
     batch_size: int = 50
-    n_epochs: int = 30
+    n_epochs: int = 20
     weight_decay: float = 0.0
 
     kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
@@ -551,10 +523,11 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
         return LoopSettings(n_epochs, n_batches * self.batch_size, seed, keep="last", falls=False)
 
     def sample(self: Any, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-        """Return new rows in their own unit: the means of visible units at the end of chains that begin without links.
+        """Return new rows in their own unit: the means of visible units at the end of chains of Gibbs steps.
 
-        No row of training is looked at: each chain takes 500 Gibbs steps in machines between one without links and
-        the top layer, and goes down from there, drawn by chance but for the means of the last step.
+        No chain has ever begun at a row of training. Of "pcd" they are the chains of training itself, each of which
+        takes 200 steps more, now that the weights stay; more samples than chains share their beginning. Of "cd" each
+        one comes by 300 machines from one without links. From the top layer they go down, drawn but for the last step.
 
         Parameters
         ----------
@@ -565,13 +538,27 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
         generator = generator_of(random_state, self._device)
         *below, top = self.network_.body.layers
         with torch.inference_mode():
-            v = anneal_layer(top, max(n_samples, LEAST_CHAINS), generator, resampled=True)[0]
-            v = v[torch.randperm(len(v), generator=generator, device=v.device)[:n_samples]]
+            if self.method == "pcd":
+                places = torch.randperm(len(top.chains), generator=generator, device=self._device)
+                v = top.means(top.visible_sums(top.chains[places[torch.arange(n_samples) % len(places)]]))
+            else:
+                v = anneal_layer(top, n_samples, generator)[0]
+            for _ in range(N_SAMPLE_STEPS):
+                v = top.gibbs_step(v, generator)
             sums = top.visible_sums(drawn(top(v), generator))
             for layer in reversed(below):
                 sums = layer.visible_sums(layer.draw_visible(sums, generator))
             rows = self.network_.body.layers[0].means(sums)
         return self._in_units(rows.double().cpu().numpy())
+
+    def hidden_layers(self: Any) -> HiddenLayers:
+        """Return the layers as those of a feed-forward network with sigmoid units, for one that starts from them."""
+        check_is_fitted(self)
+        weights = []
+        for layer in self.network_.body.layers:
+            scale = 1.0 if layer.log_variance is None else (-layer.log_variance).exp()[:, None]
+            weights.append(((layer.weight * scale).t(), layer.hidden_bias.detach()))
+        return HiddenLayers(type(self).__name__, self.inputs_, tuple(weights), "sigmoid")
 
     def settle(self: Any, X: Any, sample_weight: Any) -> None:
         """Work out log Z of the top layer."""
@@ -633,7 +620,7 @@ def likelihood_values(network: Any, X: Any, X_train: Any | None, n_components: i
         more["free_energy_gap"] = (gap, "lower", "How much more likely rows of training are, in nats; log Z cancels.")
     top = network.network_.body.layers[-1]
     more["log_z_error"] = (float(top.log_z_error), "lower", "Standard error of log Z, which all rows share.")
-    sentence = "Images from chains that begin without links and know no row of training; means of the last step."
+    sentence = "Images from chains that never began at a row of training; means of the last step."
     return RowValues(
         "log_likelihood",
         "higher",

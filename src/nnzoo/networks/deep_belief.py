@@ -53,6 +53,7 @@ class DeepBeliefBody(nn.Module):
     hidden_layer_sizes : sequence of int
     gaussian : bool
         Whether visible units are any numbers.
+    n_chains : int
 
     Attributes
     ----------
@@ -64,10 +65,14 @@ class DeepBeliefBody(nn.Module):
 
     n_passes: Tensor
 
-    def __init__(self, shape: tuple[int, ...], hidden_layer_sizes: Sequence[int], *, gaussian: bool) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], hidden_layer_sizes: Sequence[int], *, gaussian: bool, n_chains: int = 100
+    ) -> None:
         super().__init__()
         sizes = pairwise((int(np.prod(shape)), *hidden_layer_sizes))
-        machines = [BoltzmannLayer(a, b, gaussian=gaussian and k == 0) for k, (a, b) in enumerate(sizes)]
+        machines = [
+            BoltzmannLayer(a, b, gaussian=gaussian and k == 0, n_chains=n_chains) for k, (a, b) in enumerate(sizes)
+        ]
         self.layers = nn.ModuleList(machines)
         self.down = nn.Sequential(*(Downward(machine) for machine in reversed(machines)))
         self.shape = shape
@@ -126,9 +131,9 @@ def entropy(q: Tensor) -> Tensor:
 class DeepBeliefNetwork(ContrastiveNetwork, Network):
     """Deep belief network: learns the distribution of rows, and deep features of them, layer by layer.
 
-    p(v, h₁ ... h_L) = p(v|h₁) ... p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), each layer a restricted Boltzmann machine that
-    learns what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are
-    bounds below log p(v), in nats, of the row as standardised.
+    p(v, h₁ ... h_L) = p(v|h₁) ... p(h_{L-2}|h_{L-1}) p(h_{L-1}, h_L), each layer a restricted machine that learns
+    what the one below makes of the rows. The code of a row is the probabilities of the top layer. Scores are bounds
+    below log p(v), in nats, of the row as standardised.
 
     Parameters
     ----------
@@ -140,7 +145,7 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
         from 0 to 1.
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
         Laid out for each layer. The slower a machine moves at the end, the better its chains can follow.
-    n_epochs : int, default 30
+    n_epochs : int, default 20
         Passes through the training rows, for each layer.
     Others: those of ContrastiveNetwork.
 
@@ -178,7 +183,9 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained stack."""
-        return DeepBeliefBody(inputs.shape, self.hidden_layer_sizes, gaussian=self.visible_ == "gaussian")
+        return DeepBeliefBody(
+            inputs.shape, self.hidden_layer_sizes, gaussian=self.visible_ == "gaussian", n_chains=self.n_chains
+        )
 
     def hidden_layers(self) -> HiddenLayers:
         """Return the machines as dense layers, for a network that starts from them; variances go into the weights."""

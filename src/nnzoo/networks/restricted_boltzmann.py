@@ -27,7 +27,7 @@ from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
-from nnzoo.networks.boltzmann import drawn, generator_of
+from nnzoo.networks.boltzmann import generator_of
 from nnzoo.networks.coding import CODING_RANGES
 from nnzoo.networks.contrastive import (
     BoltzmannLayer,
@@ -49,6 +49,7 @@ class RestrictedBoltzmannBody(nn.Module):
     n_components : int
     gaussian : bool
         Whether visible units are any numbers.
+    n_chains : int
 
     Attributes
     ----------
@@ -60,9 +61,9 @@ class RestrictedBoltzmannBody(nn.Module):
 
     n_passes: Tensor
 
-    def __init__(self, shape: tuple[int, ...], n_components: int, *, gaussian: bool) -> None:
+    def __init__(self, shape: tuple[int, ...], n_components: int, *, gaussian: bool, n_chains: int = 100) -> None:
         super().__init__()
-        machine = BoltzmannLayer(int(np.prod(shape)), n_components, gaussian=gaussian)
+        machine = BoltzmannLayer(int(np.prod(shape)), n_components, gaussian=gaussian, n_chains=n_chains)
         self.layers = nn.ModuleList([machine])
         self.down = Downward(machine)
         self.shape = shape
@@ -101,10 +102,10 @@ class RestrictedBoltzmannBody(nn.Module):
 class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
     """Restricted Boltzmann machine: learns the distribution of rows of 0 and 1, and features of them.
 
-    E(v, h) = -b·v - c·h - vᵀWh, trained by W ← W + η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine), where the machine's part comes
-    from chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of
-    the row as standardised; of numbers between 0 and 1 they are bounds below the mean over rows of 0 and 1 that are
-    drawn with these chances.
+    E(v, h) = -b·v - c·h - vᵀWh, trained by W ← W + η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine); the machine's part comes from
+    chains of Gibbs steps. The code of a row is the probabilities of the hidden units. Likelihoods are in nats, of the
+    row as standardised; of numbers between 0 and 1 they are bounds below the mean over rows of 0 and 1 that are drawn
+    with these chances.
 
     Parameters
     ----------
@@ -185,7 +186,9 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained machine."""
-        return RestrictedBoltzmannBody(inputs.shape, self.n_components, gaussian=self.visible_ == "gaussian")
+        return RestrictedBoltzmannBody(
+            inputs.shape, self.n_components, gaussian=self.visible_ == "gaussian", n_chains=self.n_chains
+        )
 
     def pseudo_likelihood(self, X: Any) -> np.ndarray:
         """Return Σᵢ log p(vᵢ | all others of the row) of each row, which needs no log Z: (n,).
@@ -212,7 +215,7 @@ class RestrictedBoltzmannMachine(ContrastiveNetwork, Network):
         with torch.inference_mode():
             v = self.network_.scaling(inputs).flatten(1)  # pyright: ignore[reportCallIssue]
             for _ in range(n_gibbs_steps):
-                v = machine.draw_visible(machine.visible_sums(drawn(machine(v), generator)), generator)
+                v = machine.gibbs_step(v, generator)
         return self._in_units(v.double().cpu().numpy())
 
     def impute(self, X: Any) -> np.ndarray:
