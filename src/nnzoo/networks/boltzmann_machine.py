@@ -513,22 +513,24 @@ class BoltzmannTrainer:
 
     def _free_chains(self, generator: torch.Generator) -> Tensor:
         """Return ⟨s sᵀ⟩ over the chains after their sweeps."""
-        if self.chains is None:
-            start = torch.sigmoid(self.machine.bias).expand(self.n_chains, -1)
-            self.chains = drawn(start, generator)
-        for states in self.machine.run(self.chains, self.temperatures, generator):
-            self.chains = states.contiguous()
-        return self.chains.t() @ self.chains / self.n_chains
+        chains = self.chains
+        if chains is None:
+            chains = drawn(torch.sigmoid(self.machine.bias).expand(self.n_chains, -1), generator)
+        for states in self.machine.run(chains, self.temperatures, generator):
+            chains = states.contiguous()
+        self.chains = chains
+        return chains.t() @ chains / self.n_chains
 
     def _free_means(self, generator: torch.Generator) -> Tensor:
         """Return ⟨s sᵀ⟩ over many solutions of mean field, which begin by chance and go on from step to step."""
-        if self.chains is None:
-            start = self.machine.bias.expand(self.n_chains, -1)
-            self.chains = torch.rand(start.shape, dtype=start.dtype, device=start.device, generator=generator)
+        chains, bias = self.chains, self.machine.bias
+        if chains is None:
+            size = (self.n_chains, len(bias))
+            chains = torch.rand(size, dtype=bias.dtype, device=bias.device, generator=generator)
         for temperature in self.temperatures:
-            self.chains = 0.5 * (self.chains + torch.sigmoid(self.machine.fields(self.chains) / temperature))
-        share = self.chains.new_full((self.n_chains,), 1 / self.n_chains)
-        return _moments_of_means(self.chains, share)
+            chains = 0.5 * (chains + torch.sigmoid(self.machine.fields(chains) / temperature))
+        self.chains = chains
+        return _moments_of_means(chains, chains.new_full((self.n_chains,), 1 / self.n_chains))
 
     def _units(self, batch: Batch) -> Tensor:
         return self.network.body.units(self.network.scaling(batch.inputs))
