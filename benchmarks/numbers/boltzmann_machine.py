@@ -12,8 +12,9 @@ from nnzoo.networks.boltzmann import all_states
 from nnzoo.networks.boltzmann_machine import log_table, second_moments
 
 N_MACHINES, N_CYCLES, LOOK = 250, 2000, 10
-STEP, N_DRAWN = 0.2, 100
-"""The paper moves a weight by 2 at temperature 10, whatever the difference is."""
+STEP, DECAY, N_DRAWN = 0.5, 0.02, 100
+"""As in the paper a weight moves by the same step whatever the difference is. Without decay some machines walk so far
+away, step by step, that they do not come back."""
 OFF, ON = 0.15, 0.05
 """How often a unit that is on is held off, and one that is off on: without this noise weights grow without end."""
 
@@ -31,13 +32,10 @@ def encoders_solved(n_codes: int, n_hidden: int) -> Callable[[int], float]:
     return measure
 
 
-def median_cycles(n_codes: int, n_hidden: int) -> Callable[[int], float]:
-    """Return the measure: after how many cycles half of the machines are done."""
-    return lambda seed: float(np.median(cycles_to_solution(n_codes, n_hidden, seed)))
-
-
 def cycles_to_solution(n_codes: int, n_hidden: int, seed: int) -> np.ndarray:
     """Return after how many cycles each of 250 machines was done, infinity where it was not: (250,).
+
+    The paper has 250 of 250, a median of 110 and at most 1,810 for four codes in two hidden units.
 
     A cycle draws 100 states with the visible units held, with noise, and 100 with none held, from their exact
     distributions, which the paper's annealing approximates; each weight moves by the sign of the difference.
@@ -55,8 +53,9 @@ def cycles_to_solution(n_codes: int, n_hidden: int, seed: int) -> np.ndarray:
         clamped = table.softmax(dim=-1) * held[:, None]
         free = table.flatten(1).softmax(dim=1).unflatten(1, table.shape[1:])
         slope = _drawn_moments(clamped, visible, hidden, generator) - _drawn_moments(free, visible, hidden, generator)
-        weight[running] += STEP * slope.sign() * links
-        bias[running] += STEP * slope.diagonal(dim1=1, dim2=2).sign()
+        move = STEP * slope.sign()
+        weight[running] = (1 - DECAY) * weight[running] + move * links
+        bias[running] = (1 - DECAY) * bias[running] + move.diagonal(dim1=1, dim2=2)
         if cycle % LOOK == 0:
             solved = _is_solved(table.logsumexp(dim=-1), n_codes)
             done[running[solved].numpy()] = cycle
@@ -99,13 +98,9 @@ def gap_of_digits(seed: int) -> float:
     return float((found.values - found.competitors[0].values).mean())
 
 
-PAPER = "Ackley, Hinton & Sejnowski 1985, section 4: 250 of 250, median 110, longest 1810"
 FIGURES = (
     Figure(
         "4-2-4 encoders solved within 2,000 cycles, of 250", 245, "own target", "", "up", encoders_solved(4, 2), n_seeds=1
-    ),
-    Figure(
-        "4-2-4 encoder, median cycles to a solution", 110, "paper", PAPER, "down", median_cycles(4, 2), n_seeds=1
     ),
     Figure(
         "log-likelihood of test rows, digits as units, above independent units, in nats", 7, "own target", "", "up",

@@ -321,6 +321,19 @@ def test_groups_of_columns_are_not_joined_and_speak_through_hidden_units():
     np.testing.assert_array_equal(network.predict(half), X)
 
 
+@pytest.mark.parametrize("n_components", [0, 3])
+def test_rows_come_back_from_their_codes_as_expected_values(n_components):
+    """Without visible links a unit's mean is σ(b + Wh); columns 5 and 7 come back as 5 + 2 of it."""
+    X = 5 + 2 * states(4)
+    network = BoltzmannMachine(n_components=n_components, visible_links=False, n_epochs=20, random_state=0).fit(X)
+    codes = network.transform(X)
+    means = codes
+    if n_components:
+        means = expit(codes @ network.coef_[4:, :4] + network.intercept_[:4])
+    np.testing.assert_allclose(network.inverse_transform(codes), 5 + 2 * means, rtol=1e-6)
+    np.testing.assert_allclose(network.reconstruct(X), 5 + 2 * means, rtol=1e-6)
+
+
 def test_rows_can_come_one_part_after_the_other():
     X = bars_and_stripes(3)
     network = BoltzmannMachine(random_state=0)
@@ -339,5 +352,14 @@ def test_bad_input_says_what_to_do():
     with pytest.raises(UsageError, match="needs a machine without hidden units; got n_components=8"):
         BoltzmannMachine(method="pseudo_likelihood").fit(X)
     fitted = BoltzmannMachine(n_epochs=1).fit(X)
+    for bad in (NAN, np.inf):
+        with pytest.raises(ValueError, match="contains NaN|contains infinity"):
+            BoltzmannMachine().fit(np.where(X > 0, bad, X))
+        with pytest.raises(ValueError, match="contains NaN|contains infinity"):
+            fitted.transform(np.where(X > 0, bad, X))
+    with pytest.raises(ValueError, match="contains infinity"):
+        fitted.predict(np.where(X > 0, np.inf, X))
+    with pytest.raises(ValueError, match="X has 3 features, but BoltzmannMachine is expecting 4"):
+        fitted.predict(X[:, :3])
     with pytest.raises(UsageError, match="pseudo-likelihood without hidden units; got n_components=8"):
         fitted.pseudo_likelihood(X)

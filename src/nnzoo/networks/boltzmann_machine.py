@@ -133,6 +133,17 @@ def _states(n_units: int, like: Tensor) -> Tensor:
     return next(all_states(n_units, like, at_once=2**n_units))
 
 
+def mean_field(told: Tensor, among: Tensor) -> Tensor:
+    """Return means of units that tell one another ``among`` (n_units, n_units), and are ``told`` more (n, n_units).
+
+    Half a step at a time, which comes to rest where whole steps would go to and fro.
+    """
+    q = torch.sigmoid(told)
+    for _ in range(MEAN_FIELD_ROUNDS):
+        q = 0.5 * (q + torch.sigmoid(told + q @ among))
+    return q
+
+
 def sweep(
     s: np.ndarray, weight: np.ndarray, bias: np.ndarray, limits: np.ndarray, free: np.ndarray | None = None
 ) -> None:
@@ -249,9 +260,7 @@ class BoltzmannUnits(nn.Module):
     def _mean_field(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return means q that tell one another, and ⟨-E⟩_q + H(q), which is below log Σ_h exp(-E)."""
         told, among = self.told_to_hidden(v), self.weight[self.n_visible :, self.n_visible :]
-        q = torch.sigmoid(told)
-        for _ in range(MEAN_FIELD_ROUNDS):
-            q = 0.5 * (q + torch.sigmoid(told + q @ among))
+        q = mean_field(told, among)
         z = torch.logit(q, eps=torch.finfo(q.dtype).eps)
         entropy = functional.softplus(z) - q * z
         own = log_table(v, v.new_zeros(1, self.n_hidden), self.weight, self.bias)[:, 0]
@@ -394,6 +403,14 @@ class BoltzmannBody(nn.Module):
             return torch.sigmoid(machine.fields(v))
         return torch.cat([machine.hidden(part)[0] for part in v.split(machine.rows_at_once)])
 
+    def decode(self, z: Tensor) -> Tensor:
+        """Return standardised rows (n, *shape) from means of hidden units, visible ones by mean field."""
+        machine, n = self.machine, self.machine.n_visible
+        if machine.n_hidden:
+            told = torch.addmm(machine.bias[:n], z, machine.weight[n:, :n])
+            z = mean_field(told, machine.weight[:n, :n])
+        return self.levels.row_of(z).unflatten(1, self.shape)
+
     def row_loss(self, x: Tensor) -> Tensor:
         """Return -log p of each row (n,), or a bound above it."""
         machine = self.machine
@@ -496,22 +513,24 @@ class BoltzmannTrainer:
 
     def _free_chains(self, generator: torch.Generator) -> Tensor:
         """Return ⟨s sᵀ⟩ over the chains after their sweeps."""
-        if self.chains is None:
-            start = torch.sigmoid(self.machine.bias).expand(self.n_chains, -1)
-            self.chains = drawn(start, generator)
-        for states in self.machine.run(self.chains, self.temperatures, generator):
-            self.chains = states.contiguous()
-        return self.chains.t() @ self.chains / self.n_chains
+        chains = self.chains
+        if chains is None:
+            chains = drawn(torch.sigmoid(self.machine.bias).expand(self.n_chains, -1), generator)
+        for states in self.machine.run(chains, self.temperatures, generator):
+            chains = states.contiguous()
+        self.chains = chains
+        return chains.t() @ chains / self.n_chains
 
     def _free_means(self, generator: torch.Generator) -> Tensor:
         """Return ⟨s sᵀ⟩ over many solutions of mean field, which begin by chance and go on from step to step."""
-        if self.chains is None:
-            start = self.machine.bias.expand(self.n_chains, -1)
-            self.chains = torch.rand(start.shape, dtype=start.dtype, device=start.device, generator=generator)
+        chains, bias = self.chains, self.machine.bias
+        if chains is None:
+            size = (self.n_chains, len(bias))
+            chains = torch.rand(size, dtype=bias.dtype, device=bias.device, generator=generator)
         for temperature in self.temperatures:
-            self.chains = 0.5 * (self.chains + torch.sigmoid(self.machine.fields(self.chains) / temperature))
-        share = self.chains.new_full((self.n_chains,), 1 / self.n_chains)
-        return _moments_of_means(self.chains, share)
+            chains = 0.5 * (chains + torch.sigmoid(self.machine.fields(chains) / temperature))
+        self.chains = chains
+        return _moments_of_means(chains, chains.new_full((self.n_chains,), 1 / self.n_chains))
 
     def _units(self, batch: Batch) -> Tensor:
         return self.network.body.units(self.network.scaling(batch.inputs))
