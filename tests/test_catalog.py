@@ -34,6 +34,7 @@ HELPERS = {
     "slots",
     "transformer",
     "unlabelled",
+    "variational",
 }
 
 

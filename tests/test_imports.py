@@ -58,6 +58,7 @@ SHARED_BY_NETWORKS = {
         "slots",
         "transformer",
         "unlabelled",
+        "variational",
     )
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -33,6 +33,7 @@ from nnzoo import (
     ExtremeLearningMachine,
     FeedForward,
     HopfieldNetwork,
+    InverseGraphicsNetwork,
     KohonenNetwork,
     LiquidStateMachine,
     Model,
@@ -179,6 +180,10 @@ CASES = {
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "InverseGraphicsNetwork": (
+        lambda: InverseGraphicsNetwork(n_filters=(4,), factor_sizes=(2, 1), **SHORT),
         lambda: images(np.uint8),
     ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),

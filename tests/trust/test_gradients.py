@@ -39,6 +39,7 @@ SMALL = {
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+SMALL["deep-convolutional-inverse-graphics-network"] = SMALL["auto-encoder"] | {"n_filters": [2, 3], "n_components": 3}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 RESERVOIRS = ("echo-state-network", "liquid-state-machine")
@@ -246,6 +247,16 @@ def variational(x, w):
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
 
 
+def inverse_graphics(x, w):
+    """Filter twice, every other place with zeros around, then as a variational one of the maps behind each other."""
+    maps = np.moveaxis(x, -1, 0)
+    for layer in ("encoder.1", "encoder.3"):
+        maps = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
+        maps = np.tanh(convolved(maps, w[f"body.{layer}.weight"], w[f"body.{layer}.bias"], 2))
+    h = np.tanh(w["body.encoder.6.0.weight"] @ maps.ravel() + w["body.encoder.6.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
 def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
@@ -372,6 +383,7 @@ FORWARD = {
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
     "capsule-network": capsules,
+    "deep-convolutional-inverse-graphics-network": inverse_graphics,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
