@@ -40,9 +40,9 @@ def explained_shares(
     >>> explained_shares(codes, codes[:, :1]).round(3).tolist()
     [[1.0, 0.257]]
     """
-    codes, factors, groups = _checked(codes, factors, groups)
-    shares = np.empty((factors.shape[1], len(groups)))
-    for place, group in enumerate(groups):
+    codes, factors, together = _checked(codes, factors, groups)
+    shares = np.empty((factors.shape[1], len(together)))
+    for place, group in enumerate(together):
         spread = codes[:, group] - codes[:, group].mean(axis=0)
         spread = spread / np.maximum(spread.std(axis=0), np.finfo(float).tiny)
         terms = PolynomialFeatures(DEGREE).fit_transform(spread)
@@ -73,18 +73,20 @@ def information_gap(
         As for :func:`explained_shares`.
     n_bins : int, default 20
     """
-    codes, factors, groups = _checked(codes, factors, groups)
+    codes, factors, together = _checked(codes, factors, groups)
     told = np.array([equal_bins(column, n_bins) for column in codes.T])
     gaps = []
     for column in factors.T:
         wanted = equal_bins(column, n_bins)
         each = [_information(line, wanted) for line in told]
-        best = sorted((max(each[number] for number in group) for group in groups), reverse=True)
+        best = sorted((max(each[number] for number in group) for group in together), reverse=True)
         gaps.append((best[0] - (best[1] if len(best) > 1 else 0.0)) / max(_information(wanted, wanted), 1e-12))
     return float(np.mean(gaps))
 
 
-def _checked(codes: np.ndarray, factors: np.ndarray, groups: Sequence[Sequence[int]] | None) -> tuple:
+def _checked(
+    codes: np.ndarray, factors: np.ndarray, groups: Sequence[Sequence[int]] | None
+) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
     codes, factors = np.asarray(codes, dtype=np.float64), np.asarray(factors, dtype=np.float64)
     if codes.ndim != 2 or factors.ndim != 2 or len(codes) != len(factors) or not len(codes):
         raise DataError(

@@ -2,15 +2,16 @@
 
 A convolutional variational autoencoder (variational_autoencoder.py): q(z|x) = N(μ(x), σ(x)²), p(x|z) around g(z).
 Training may take batches in which one factor alone varies (the position, the light, ...). The numbers of the code that
-belong to it are active; the others are clamped to their mean over the batch, m:
+belong to it are active; the others are clamped to the mean m of their μ over the batch:
 
-    ẑⱼ = zⱼ if j is active, else mⱼ                       what the decoder sees
-    ∂/∂zⱼ as it is if j is active, else c (zⱼ - mⱼ)       what the encoder learns from
+    ẑⱼ = zⱼ ~ q(zⱼ|x) if j is active, else mⱼ             what the decoder sees
+    ∂/∂μⱼ as it is if j is active, else c (μⱼ - mⱼ)       what the encoder learns from
 
-The active numbers have to tell what varies. The clamped ones cannot, and are drawn together by a small c: it does not
-matter what they say of the batch, as long as they say the same of all of it. c (zⱼ - mⱼ) is the gradient of
-c/2 Σ (zⱼ - mⱼ)² over the batch, because Σ (zⱼ - mⱼ) = 0; so the loss has that term, and the m that the decoder sees has
-no gradient. The divergence from N(0, I) counts for the active numbers.
+The active numbers have to tell what varies. The clamped ones cannot, and are drawn together: it does not matter what
+they say of the batch, as long as they say the same of all of it. c (μⱼ - mⱼ) is the gradient of c/2 Σ (μⱼ - mⱼ)² over
+the batch, because Σ (μⱼ - mⱼ) = 0; so the loss has that term, and the m that the decoder sees has no gradient. The
+divergence from N(0, I) counts for the active numbers. The paper scales the replacement by 1/100 beside a loss of its
+own; beside likelihoods that are sums over all pixels so small a c leaves the factors mixed, and 1,000 stifles the code.
 
 The last cells of the drawing are plain outputs; they match the input.
 
@@ -20,7 +21,7 @@ Source: Kulkarni, Whitney, Kohli & Tenenbaum 2015. Body and bounds: variational.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ class InverseGraphicsBody(VariationalBody):
         As in :class:`nnzoo.networks.variational.VariationalBody`.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, clamp_scale: float = 0.01, **sizes: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], *, clamp_scale: float = 30.0, **sizes: Any) -> None:
         super().__init__(shape, **sizes)
         self.clamp_scale = clamp_scale
 
@@ -94,10 +95,9 @@ def batch_mean(z: Tensor, weight: Tensor | None) -> Tensor:
     return (z * weight[..., None]).sum(dim=1) / weight.sum(dim=1, keepdim=True)
 
 
-def batch_losses(network: CodeNetwork, batch: Batch) -> Tensor:
+def batch_losses(network: Any, batch: Batch) -> Tensor:
     """Return the loss of each row: of whole batches with what is active, or of rows without (a plain bound)."""
-    body: Any = network.body
-    inputs: Any = batch.inputs
+    body, inputs = network.body, cast("Tensor", batch.inputs)
     if batch.target is None:
         return body.row_loss(network.scaling(inputs))
     x = network.scaling(inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
@@ -187,8 +187,8 @@ class InverseGraphicsNetwork(Variational, Network):
         Weight β of the divergence: below 1 rows come back sharper, above 1 the code is simpler.
     factor_sizes : tuple of int or None, default None
         Numbers of the code of each factor; a whole circle of angles needs two. None: one each.
-    clamp_scale : float, default 0.01
-        Pull c of the clamped numbers towards their mean over the batch.
+    clamp_scale : float, default 30.0
+        Pull c of the clamped numbers towards their mean over the batch, beside likelihoods that are sums over a row.
     optimizer : "adam", "adamw" or "sgd", default "adam"
     learning_rate : float, default 0.003
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
@@ -241,7 +241,7 @@ class InverseGraphicsNetwork(Variational, Network):
     """
 
     kinds = ("image",)
-    own_counts = ("bernoulli", "n_factors")
+    own_counts: ClassVar[tuple[str, ...]] = ("bernoulli", "n_factors")
     ranges: ClassVar[Mapping[str, Range]] = {
         **UNLABELLED_GRADIENT_RANGES,
         **CODING_RANGES,
@@ -264,7 +264,7 @@ class InverseGraphicsNetwork(Variational, Network):
         likelihood: str = "auto",
         beta: float = 1.0,
         factor_sizes: Sequence[int] | None = None,
-        clamp_scale: float = 0.01,
+        clamp_scale: float = 30.0,
         optimizer: str = "adam",
         learning_rate: float = 3e-3,
         schedule: str = "cosine",
