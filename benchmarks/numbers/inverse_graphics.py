@@ -10,7 +10,7 @@ from nnzoo.data.shapes import random_shapes, shape_batches
 from nnzoo.evaluation.disentanglement import explained_shares, information_gap
 
 N_SEEDS, SIDE = 3, 16
-N_BATCHES, N_FRESH = 1_000, 3_000
+N_BATCHES, N_FRESH = 2_500, 3_000
 SIZES, ANGLE = (1, 1, 2, 1, 1), 2
 """Numbers of the code of each factor, two for the angle, which goes round the whole circle."""
 
@@ -22,13 +22,13 @@ def trained(seed: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     fresh, values = random_shapes(N_FRESH, side=SIDE, random_state=10_000 + seed)
     net = InverseGraphicsNetwork(
         n_components=sum(SIZES), factor_sizes=SIZES, n_filters=(16, 32), hidden_layer_sizes=(128,),
-        likelihood="gaussian", n_epochs=35, batch_size=60, random_state=seed,
+        likelihood="gaussian", n_epochs=20, batch_size=60, random_state=seed,
     ).fit(X, factors=factors)  # fmt: skip
     return net.transform(fresh), values, net.groups_
 
 
 def shares(seed: int) -> np.ndarray:
-    """Return R² of each factor (lines) from the numbers of each (columns)."""
+    """Return R² of each factor (lines) from the numbers of each (columns), by a line."""
     codes, values, groups = trained(seed)
     return explained_shares(codes, values, groups=groups, circles=[ANGLE])
 

@@ -22,7 +22,14 @@ def test_a_code_that_is_the_factors_has_shares_of_one_and_of_zero():
 def test_a_bent_scale_of_the_third_degree_still_tells_all():
     factors = grid(7, 3)
     codes = np.stack([np.cbrt(factors[:, 0]), -factors[:, 1]], axis=1)
-    np.testing.assert_allclose(np.diag(explained_shares(codes, factors)), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(np.diag(explained_shares(codes, factors, degree=3)), 1.0, rtol=1e-12)
+    assert explained_shares(codes, factors)[0, 0] < 0.99
+
+
+def test_a_line_tells_the_squared_correlation():
+    codes, factors = np.random.default_rng(0).normal(size=(2, 50, 2)).cumsum(axis=2)
+    wanted = np.corrcoef(codes.T, factors.T)[2:, :2] ** 2
+    np.testing.assert_allclose(explained_shares(codes, factors), wanted, rtol=1e-9)
 
 
 def test_half_of_the_variance_is_a_share_of_a_half():

@@ -33,7 +33,8 @@ def draw_shapes(values: np.ndarray, side: int = 28) -> np.ndarray:
 
     Examples
     --------
-    >>> draw_shapes(np.array([[0.0, 0.0, 0.0, 0.75, 1.0]]), side=8)[0]
+    >>> draw_shapes(np.array([[0.0, 0.0, 0.0, 0.75, 1.0]]), side=8)[0, 3].tolist()
+    [0, 0, 76, 76, 255, 255, 185, 70]
     """
     right, down, angle, size, light = np.asarray(values, dtype=np.float64).T[..., None, None]
     middle = (np.arange(side) + 0.5) / side - 0.5

@@ -10,7 +10,6 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from nnzoo.errors import DataError
 
-DEGREE = 3
 N_BINS = 20
 
 
@@ -20,10 +19,11 @@ def explained_shares(
     *,
     groups: Sequence[Sequence[int]] | None = None,
     circles: Sequence[int] = (),
+    degree: int = 1,
 ) -> np.ndarray:
     """Return R² of each factor from each group of numbers of the code: (n_factors, n_groups).
 
-    A factor is told by a polynomial of the third degree in the numbers of a group, by least squares.
+    A factor is told by a polynomial in the numbers of a group, by least squares.
 
     Parameters
     ----------
@@ -33,19 +33,21 @@ def explained_shares(
         Which numbers belong together; each is alone without.
     circles : sequence of int
         Factors that are angles in radians.
+    degree : int, default 1
+        Of the polynomial: 1 is a line; 3 also finds what a bent scale tells, and how far a point is from the middle.
 
     Examples
     --------
     >>> codes = np.array([[0.0, 1], [1, 1], [2, -1], [3, -1], [4, 1], [5, -1]])
     >>> explained_shares(codes, codes[:, :1]).round(3).tolist()
-    [[1.0, 0.257]]
+    [[1.0, 0.238]]
     """
     codes, factors, together = _checked(codes, factors, groups)
     shares = np.empty((factors.shape[1], len(together)))
     for place, group in enumerate(together):
         spread = codes[:, group] - codes[:, group].mean(axis=0)
         spread = spread / np.maximum(spread.std(axis=0), np.finfo(float).tiny)
-        terms = PolynomialFeatures(DEGREE).fit_transform(spread)
+        terms = PolynomialFeatures(degree).fit_transform(spread)
         for number in range(factors.shape[1]):
             wanted = _coordinates(factors[:, number], is_circle=number in circles)
             left = wanted - terms @ np.linalg.lstsq(terms, wanted, rcond=None)[0]
