@@ -53,6 +53,12 @@ EXPECTED = {
     ("DenoisingAutoencoder", "check_sample_weight_equivalence_on_dense_data"): (
         "every row gets noise of its own in training, so two equal rows get twice as much as one of weight 2"
     ),
+    **{
+        (name, "check_sample_weight_equivalence_on_dense_data"): (
+            "rows are taken by some at a time in an order that is drawn, and chains are drawn at each of these steps"
+        )
+        for name in ("RestrictedBoltzmannMachine", "DeepBeliefNetwork")
+    },
     ("SupportVectorMachine", "check_classifiers_multilabel_output_format_predict_proba"): (
         "skips itself: there is no probability in its output"
     ),
@@ -79,6 +85,9 @@ N_CHECKS = {
     ("DenoisingAutoencoder", "no target"): 49,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
+    ("RestrictedBoltzmannMachine", "no target"): 49,
+    ("DeepBeliefNetwork", "no target"): 49,
+    ("BoltzmannMachine", "no target"): 50,
     ("DeepResidualNetwork", "classification"): 72,
     ("DeepResidualNetwork", "regression"): 65,
 }

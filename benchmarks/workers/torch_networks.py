@@ -25,6 +25,19 @@ class Rows(nn.Module):
         return self.after(outputs[:, -1])
 
 
+class Steps(nn.Module):
+    """An LSTM and a linear layer on each of its outputs: (n, T, n_in) to (n, T, n_out)."""
+
+    def __init__(self, n_in: int, n_hidden: int, n_out: int) -> None:
+        super().__init__()
+        self.kernel = nn.LSTM(n_in, n_hidden, batch_first=True)
+        self.after = nn.Linear(n_hidden, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.after(self.kernel(x)[0])
+
+
 class Shift(nn.Module):
     """In training, moves every image by up to a few pixels, edge values moving in; may mirror it."""
 

@@ -6,12 +6,13 @@ compared with the numpy forward passes of test_gradients.py.
 
 import json
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.signal import convolve2d
 
 import nnzoo
 from nnzoo.catalog import CATALOG
@@ -70,8 +71,22 @@ def batch_norm(step):
 
 
 def transposed_convolution(step):
-    values, weights, bias = step.operands.values()
-    return step.result[step.cell], values @ weights + bias[step.cell[0]]
+    values, weights, *bias = step.operands.values()
+    return step.result[step.cell], values @ weights + (bias[0][step.cell[0]] if bias else 0)
+
+
+def soft(v, s):
+    return np.sign(v) * np.maximum(np.abs(v) - s, 0)
+
+
+def sparse_code(step):
+    """The objective that the step tells, of the maps that it shows; the steps to them are in test_gradients.py."""
+    (u, f), z = step.operands.values(), step.result
+    l1 = float(re.search(r"([\d.e-]+) Σ \|", step.formula)[1])
+    laid = np.stack([sum(convolve2d(z[k], f[k, c], "valid") for k in range(len(f))) for c in range(len(u))])
+    loss = 0.5 * np.square(u - laid).sum() + l1 * np.abs(z).sum()
+    told = re.search(r"E = (\S+) without any, (\S+) now", step.numbers).groups()
+    return np.array(told, dtype=float), np.array([f"{each:.5g}" for each in (0.5 * np.square(u).sum(), loss)], float)
 
 
 def padded_shortcut(step):
@@ -297,6 +312,21 @@ def overlaps(step):
     )
 
 
+def means_over_states(step):
+    told, among = step.operands.values()
+    h = np.array(list(product([0, 1], repeat=len(told))))
+    shares = np.exp(h @ told + ((h @ among) * h).sum(axis=1) / 2)
+    return step.result, shares @ h / shares.sum()
+
+
+def mean_field(step):
+    told, among = step.operands.values()
+    q = 1 / (1 + np.exp(-told))
+    for _ in range(int(re.search(r"(\d+) times", step.formula)[1])):
+        q = (q + 1 / (1 + np.exp(-told - among @ q))) / 2
+    return step.result, q
+
+
 def agreement(step):
     q, prior, beta, patterns = step.operands.values()
     return step.result, beta * patterns @ q + prior
@@ -333,9 +363,16 @@ AGAIN = {
     "squared distances": squared_distances,
     "cosine distances": metric_distances(lambda x, w: 1 - x @ w / np.linalg.norm(x) / np.linalg.norm(w)),
     "manhattan distances": metric_distances(lambda x, w: np.abs(x - w).sum()),
+    "from the mean image": of_operands(lambda x, m: x - m),
+    "to the mean image": of_operands(lambda x, m: x + m),
+    "soft threshold": of_operands(lambda c, pace, l1: soft(c * pace, l1 * pace)),
+    "sparse code": sparse_code,
     "best unit": lambda step: (step.result[0], next(iter(step.operands.values())).argmin()),
     "unit": unit,
     "signs": one(lambda x: np.where(x > 0, 1, -1)),
+    "on or off": one(lambda x: np.where(x > 0, 1, 0)),
+    "means over states": means_over_states,
+    "mean field": mean_field,
     "recall": recalled,
     "overlaps": overlaps,
     "agreement": agreement,
@@ -403,8 +440,29 @@ AGAIN = {
     "writing weights": of_operands(lambda g_w, g_a, free, found: g_w * (g_a * free + (1 - g_a) * found)),
     "reading weights": of_operands(lambda ways, L, was, found: ways[0] * was @ L + ways[1] * found + ways[2] * L @ was),
 }
+AGAIN |= {
+    "last symbols": lambda step: (step.result, next(iter(step.operands.values()))[-len(step.result) :]),
+    "smoothed shares": of_operands(lambda n, alpha: (n + alpha) / (n + alpha).sum()),
+    "all alike": lambda step: (step.result.sum(), 1.0),
+    "witten bell": of_operands(lambda n, p: (n + (n > 0).sum() * p) / (n.sum() + (n > 0).sum())),
+    "kneser ney": of_operands(
+        lambda n, p, D: np.maximum(n - D, 0) / n.sum() + (1 - np.maximum(n - D, 0).sum() / n.sum()) * p
+    ),
+}
 SHOWN_ONLY = {
-    *("recipe", "image", "unrolled", "spikes", "memories", "focus", "slots", "orders", "influence", "prediction"),
+    *(
+        "recipe",
+        "tokens",
+        "image",
+        "unrolled",
+        "spikes",
+        "memories",
+        "focus",
+        "slots",
+        "orders",
+        "influence",
+        "prediction",
+    ),
 }
 """Steps that are checked by tests of their own below."""
 
@@ -713,6 +771,24 @@ def test_a_map_is_traced_to_the_unit_that_answers(metric):
     steps = list(network.trace(X[3:4]))
     assert [step.op for step in steps] == ["scaled", f"{metric} distances", "best unit", "unit", "squared error"]
     assert steps[2].result == network.predict(X[3:4])
+    for step in steps:
+        np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "expected"),
+    [
+        (3, ["scaled", "on or off", "dense", "means over states"]),
+        (18, ["scaled", "on or off", "dense", "mean field"]),
+        (0, ["scaled", "on or off", "dense", "sigmoid"]),
+    ],
+)
+def test_a_boltzmann_machine_is_traced_to_the_means_of_its_hidden_units(n_components, expected):
+    X, _ = columns()
+    network = nnzoo.BoltzmannMachine(n_components=n_components, n_epochs=2, random_state=0).fit(X)
+    steps = list(network.trace(X[3:4]))
+    assert [step.op for step in steps] == expected
+    np.testing.assert_allclose(steps[-1].result, network.transform(X[3:4])[0], rtol=2e-5)
     for step in steps:
         np.testing.assert_allclose(*AGAIN[step.op](step), rtol=2e-5, atol=2e-6, err_msg=step.title)
 

@@ -36,8 +36,8 @@ from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes
 from nnzoo.heads import NO_HEAD
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import CODING_RANGES
-from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, CodeNetwork
+from nnzoo.networks.parameters import CodingParameters, with_parameters
+from nnzoo.networks.unlabelled import CodeNetwork
 from nnzoo.networks.variational import LIKELIHOODS, Variational, VariationalBody, divergence
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import LoopSettings, Run, Trainer
@@ -163,7 +163,8 @@ def whole_batches(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.argsort(code, kind="stable")[starts[:, None] + np.where(present, place, 0)], present
 
 
-class InverseGraphicsNetwork(Variational, Network):
+@with_parameters
+class InverseGraphicsNetwork(CodingParameters, Variational, Network):
     """Deep convolutional inverse graphics network: learns from images what they were drawn from.
 
     A convolutional variational autoencoder. With ``fit(X, factors=...)`` it takes batches in which one factor varies,
@@ -174,12 +175,8 @@ class InverseGraphicsNetwork(Variational, Network):
     ----------
     n_components : int, default 16
         Numbers of the code: those of the factors first, the others for what is left.
-    hidden_layer_sizes : tuple of int, default (256,)
-        Dense layers between convolutions and code; the decoder has them in reverse.
     n_filters : tuple of int, default (32, 64)
         Convolutions with stride 2; the decoder has them in reverse.
-    activation : str, default "relu"
-        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     likelihood : "auto", "gaussian" or "bernoulli", default "auto"
         "gaussian" has one variance for all numbers of a row, which is learned. "bernoulli" is for numbers from 0 to 1,
         bytes as shares of 255, which are then not standardised. "auto": Bernoulli if all numbers are from 0 to 1.
@@ -189,8 +186,6 @@ class InverseGraphicsNetwork(Variational, Network):
         Numbers of the code of each factor; a whole circle of angles needs two. None: one each.
     clamp_scale : float, default 30.0
         Pull c of the clamped numbers towards their mean over the batch, beside likelihoods that are sums over a row.
-    optimizer : "adam", "adamw" or "sgd", default "adam"
-    learning_rate : float, default 0.003
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
     batch_size : int, default 64
         Rows of a step; with factors as many whole batches as fit, one at least.
@@ -199,17 +194,7 @@ class InverseGraphicsNetwork(Variational, Network):
     early_stopping : bool or "auto", default "auto"
         Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
         from 10,000 rows on, or with factors as many batches, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of CodingParameters.
 
     Attributes
     ----------
@@ -240,72 +225,26 @@ class InverseGraphicsNetwork(Variational, Network):
     (200, 6)
     """
 
-    kinds = ("image",)
+    n_components: int = 16
+    n_filters: Sequence[int] = (32, 64)
+    likelihood: str = "auto"
+    beta: float = 1.0
+    factor_sizes: Sequence[int] | None = None
+    clamp_scale: float = 30.0
+    schedule: str = "cosine"
+    n_epochs: int = 30
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     own_counts: ClassVar[tuple[str, ...]] = ("bernoulli", "n_factors")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_GRADIENT_RANGES,
-        **CODING_RANGES,
+        **CodingParameters.ranges,
         "likelihood": OneOf(("auto", *LIKELIHOODS)),
         "beta": Real(0.0),
         "factor_sizes": either(OneOf((None,)), Each(Whole(1, 10**6), low=1)),
         "clamp_scale": Real(0.0),
-        "optimizer": OneOf(("adam", "adamw", "sgd")),
     }
     _longest = 1
     """Rows of the largest batch, while factors are trained on."""
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 16,
-        hidden_layer_sizes: Sequence[int] = (256,),
-        n_filters: Sequence[int] = (32, 64),
-        activation: str = "relu",
-        likelihood: str = "auto",
-        beta: float = 1.0,
-        factor_sizes: Sequence[int] | None = None,
-        clamp_scale: float = 30.0,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        batch_size: int = 64,
-        n_epochs: int = 30,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_filters = n_filters
-        self.activation = activation
-        self.likelihood = likelihood
-        self.beta = beta
-        self.factor_sizes = factor_sizes
-        self.clamp_scale = clamp_scale
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def groups_(self) -> list[np.ndarray]:

@@ -2,7 +2,8 @@
 
 The body turns standardised rows into codes, like every body. A body that can also go back has ``decode``; its
 ``row_loss`` is what training brings down. ``y`` is taken and left aside, because a scikit-learn Pipeline hands it to
-every step.
+every step; unless a network ``reads_target``, and draws its rows from y. Then ``row_loss`` is given codes beside the
+rows: of a label a number for each label, 1 for its own and 0 for the others; of numbers these, standardised.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 from torch import Tensor, nn
 
 from nnzoo.checks import Range
@@ -23,8 +31,8 @@ from nnzoo.errors import DataError
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Rows
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, reconstruct_by_components
 from nnzoo.heads import NO_HEAD
-from nnzoo.inputs import PIXEL_MAX, Inputs
-from nnzoo.targets import NO_TARGET, Target
+from nnzoo.inputs import PIXEL_MAX, Inputs, Reading
+from nnzoo.targets import NO_TARGET, Target, read_target
 from nnzoo.trace import Step
 from nnzoo.tracing import Names, array, trace_layers, trace_losses, trace_scaling
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
@@ -39,6 +47,8 @@ UNLABELLED_GRADIENT_RANGES: dict[str, Range] = UNLABELLED_RANGES | GRADIENT_RANG
 
 MAX_BESIDE = 12
 """Images that a report shows beside what comes back of them."""
+MAX_ROUNDS, ROUND_TOLERANCE = 200, 1e-6
+"""When what is filled in has settled."""
 
 
 class CodeNetwork(nn.Module):
@@ -84,6 +94,11 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     task: Any = None
     shows_inputs: ClassVar[bool] = False
     """Whether ``measures`` takes the names of the inputs, which its pictures show."""
+
+    @property
+    def reads_target(self) -> bool:
+        """Whether rows are drawn from y, which is left aside otherwise."""
+        return False
 
     @property
     def in_unit_range(self) -> bool:
@@ -162,8 +177,9 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self
 
     def partial_fit(self: Any, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Any:
-        """Pass once through some rows, going on from where the last call ended; y and classes are left aside."""
-        super().partial_fit(X, None, sample_weight=sample_weight)  # pyright: ignore[reportAttributeAccessIssue]
+        """Pass once through some rows, going on from where the last call ended; y is left aside unless it is read."""
+        y, classes = (y, classes) if self.reads_target else (None, None)
+        super().partial_fit(X, y, classes, sample_weight)  # pyright: ignore[reportAttributeAccessIssue]
         self.settle(X, sample_weight)
         return self
 
@@ -228,21 +244,48 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             )
 
     def _check_rows(self: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
-        """Check rows, drop those of weight 0, and scale the weights to mean 1; y is left aside."""
+        """Check rows, drop those of weight 0, and scale the weights to mean 1; y is left aside unless it is read."""
         kind, X, _ = self._read(X, reset=reset)
+        y = self._check_labels(X, y) if self.reads_target else None
         if sample_weight is None:
-            return Rows(kind, X, None, None)
+            return Rows(kind, X, y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = weight > 0
-        return Rows(kind, X[kept], None, weight[kept] / weight[kept].mean())
+        return Rows(kind, X[kept], None if y is None else y[kept], weight[kept] / weight[kept].mean())
+
+    def _check_labels(self, X: Any, y: Any) -> np.ndarray:
+        """Return y as an array: labels (n,) or codes (n, n_codes)."""
+        if y is None:
+            raise DataError(
+                f"{type(self).__name__} needs y here, a label or a code for each row; got none.", "Pass fit(X, y)."
+            )
+        found = check_array(y, ensure_2d=False, dtype=None, input_name="y")  # pyright: ignore[reportArgumentType]
+        check_consistent_length(X, found)
+        return found
 
     def _learn_target(self, rows: Rows) -> Target:
-        return NO_TARGET
+        if rows.y is None:
+            return NO_TARGET
+        task = "classification" if type_of_target(rows.y) in ("binary", "multiclass") else "regression"
+        return read_target(type(self).__name__, task, rows.y, rows.weight)
+
+    def _codes(self: Any, y: Any) -> np.ndarray:
+        """Return what a network that reads y is given of it: float64 (n, n_codes)."""
+        target, found = self.target_, np.asarray(y)
+        n_columns = found.size // max(len(found), 1)
+        if target.classes is None and n_columns != target.n_targets:
+            raise DataError(
+                f"{type(self).__name__} needs codes of {target.n_targets} numbers; got {n_columns}.",
+                "Give what fit took as y.",
+            )
+        coded = target.code(found)
+        return coded if target.classes is None else np.eye(target.n_targets)[coded.reshape(-1).astype(np.int64)]
 
     def _to_batch(self: Any, rows: Rows) -> Batch:
         inputs = self._to_inputs(rows.X)
+        codes = None if rows.y is None else torch.from_numpy(self._codes(rows.y)).to(self._weight)
         weight = None if rows.weight is None else torch.from_numpy(rows.weight).to(self._weight)
-        return Batch(inputs, None, weight)
+        return Batch(inputs, codes, weight)
 
     def _bare_network(self: Any, inputs: Inputs, sizes: Mapping[str, Any]) -> CodeNetwork:
         dtype = Arithmetic.named(sizes["arithmetic"]).dtype
@@ -297,6 +340,76 @@ def reconstruction_values(network: Any, X: Any, X_train: Any | None, n_component
     )
 
 
+def within_unit_range(X: np.ndarray) -> bool:
+    """Return whether rows are numbers from 0 to 1, as bytes are as shares of 255."""
+    return X.dtype == np.uint8 or bool(X.min() >= 0 and X.max() <= 1)
+
+
+def read_with_gaps(network: Any, X: Any) -> np.ndarray:
+    """Return checked rows, some numbers of which are missing (NaN): float64 (n, *shape).
+
+    Raises
+    ------
+    DataError
+        Rows of another shape than those of training.
+    """
+    check_is_fitted(network)
+    reading = Reading.of(network)
+    X, is_grid = reading.look_at(X)
+    found: Any = validate_data(
+        network, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", allow_nd=True, ensure_2d=not is_grid
+    )
+    rows = reading.arrange(found)[1]
+    if rows.shape[1:] != network.inputs_.shape:
+        raise DataError(
+            f"{type(network).__name__} was trained on rows of shape {network.inputs_.shape}; X has rows of shape "
+            f"{rows.shape[1:]}.",
+            "Bring X to the shape of the training rows.",
+        )
+    return rows
+
+
+def scale_with_gaps(network: Any, rows: np.ndarray) -> np.ndarray:
+    """Return rows of :func:`read_with_gaps` as the body gets them, flat, the mean where one is missing: (n, n_in)."""
+    inputs = network.inputs_
+    unit = PIXEL_MAX if inputs.pixels else 1.0
+    known = np.where(np.isnan(rows), inputs.standard.mean, rows / unit).reshape(-1, inputs.n_scaled)
+    return inputs.standard.apply(known, np.float64).reshape(len(rows), -1)
+
+
+def fill_missing(network: Any, X: Any) -> np.ndarray:
+    """Return rows with what is missing (NaN) filled in by going to the code and back: float64, of the shape of X.
+
+    Missing numbers start as those of the code 0, and what comes back takes their place, until nothing moves.
+
+    Parameters
+    ----------
+    network : Unlabelled
+        Fitted, with a body that has ``decode``.
+    X : rows, as for ``transform``, some numbers NaN
+    """
+    rows = read_with_gaps(network, X)
+    inputs, weight, body = network.inputs_, network._weight, network.network_.body
+    missing = np.isnan(rows)
+    middle = network._pass(body.decode, torch.zeros(1, body.n_out).to(weight))
+    scaled = np.where(missing, middle, scale_with_gaps(network, rows).reshape(rows.shape))
+    for _ in range(MAX_ROUNDS):
+        back = network._pass(lambda x: body.decode(body(x)), torch.from_numpy(scaled).to(weight))
+        moved = np.abs(back - scaled)[missing].max(initial=0.0)
+        scaled[missing] = back[missing]
+        if moved < ROUND_TOLERANCE:
+            break
+    filled = inputs.standard.invert(scaled.reshape(-1, inputs.n_scaled)).reshape(rows.shape)
+    return np.where(missing, filled * (PIXEL_MAX if inputs.pixels else 1.0), rows).reshape(np.shape(X))
+
+
+def drawn_images(network: Any, sentence: str) -> tuple[Shown, ...]:
+    """Return the picture of some images that the network draws, with what it says of them, if it draws images."""
+    if network.inputs_.kind != "image":
+        return ()
+    return (Shown("What it draws", sentence, {"drawn": as_bytes(network.sample(MAX_BESIDE, random_state=0))}),)
+
+
 def _beside(images: np.ndarray, rebuilt: np.ndarray) -> Shown:
     return Shown(
         "What comes back",
@@ -318,4 +431,5 @@ class _AsModule(nn.Module):
 
 
 def _losses(network: Any, batch: Batch) -> Tensor:
-    return network.body.row_loss(network.scaling(batch.inputs))
+    codes = () if batch.target is None else (batch.target,)
+    return network.body.row_loss(network.scaling(batch.inputs), *codes)

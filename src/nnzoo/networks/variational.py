@@ -8,7 +8,6 @@ variational_autoencoder.py tells where they come from.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,21 +19,19 @@ from torch.nn import functional
 
 from nnzoo.engine import draws
 from nnzoo.estimator import Rows
-from nnzoo.evaluation.rowvalues import (
-    LEAST_VARIANCE,
-    RowValues,
-    Shown,
-    as_bytes,
-    density_by_components,
-    density_by_shares,
-)
+from nnzoo.evaluation.rowvalues import LEAST_VARIANCE, RowValues, density_by_components, density_by_shares
 from nnzoo.inputs import Inputs
 from nnzoo.networks.coding import make_coders
-from nnzoo.networks.unlabelled import MAX_BESIDE, CodeNetwork, Unlabelled, reconstruction_values
+from nnzoo.networks.unlabelled import (
+    CodeNetwork,
+    Unlabelled,
+    drawn_images,
+    reconstruction_values,
+    within_unit_range,
+)
 from nnzoo.opsteps import dense
 from nnzoo.trace import Step, factor, largest, written
 from nnzoo.tracing import Names, array
-from nnzoo.training.loop import LoopSettings
 
 LIKELIHOODS = ("gaussian", "bernoulli")
 LOG_VARIANCES = (-10.0, 10.0)
@@ -234,13 +231,10 @@ class Variational(Unlabelled):
         """Return how many numbers of the code say something of a row."""
         return int(self.network_.body.n_active)
 
-    def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
-        """Return what the parameters say; without validation rows the last weights are kept.
-
-        The codes of training are drawn, so the epoch of its lowest loss would be that of the luckiest draws.
-        """
-        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)  # pyright: ignore[reportAttributeAccessIssue]
-        return replace(settings, keep="best" if with_validation else "last")
+    @property
+    def draws_in_training(self) -> bool:
+        """Return True: codes are drawn."""
+        return True
 
     def score_samples(self: Any, X: Any, n_importance: int = 100) -> np.ndarray:
         """Return the importance weighted bound on log p(x) of each row, from so many codes: (n,).
@@ -298,21 +292,13 @@ class Variational(Unlabelled):
                 "reconstruction_error": (float(rebuilt.values.mean()), rebuilt.better, rebuilt.what),
                 "active_units": (self.n_active_, "higher", "Numbers of the code that vary from row to row."),
             },
-            shows=rebuilt.shows + self._drawn(),
+            shows=rebuilt.shows + drawn_images(self, "Images decoded from codes drawn at random."),
         )
 
     # Inside
 
-    def _drawn(self: Any) -> tuple[Shown, ...]:
-        """Return the picture of some images that the network draws, if it draws images."""
-        if self.inputs_.kind != "image":
-            return ()
-        drawn = as_bytes(self.sample(MAX_BESIDE, random_state=0))
-        return (Shown("What it draws", "Images decoded from codes drawn at random.", {"drawn": drawn}),)
-
     def _size(self: Any, train: Rows, target: Any) -> None:
-        is_share = train.X.dtype == np.uint8 or bool(train.X.min() >= 0 and train.X.max() <= 1)
-        self.likelihood_ = LIKELIHOODS[is_share] if self.likelihood == "auto" else self.likelihood
+        self.likelihood_ = LIKELIHOODS[within_unit_range(train.X)] if self.likelihood == "auto" else self.likelihood
         super()._size(train, target)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _sizes(self: Any) -> dict[str, Any]:
