@@ -48,6 +48,7 @@ HELPERS = {
     "transformer",
     "transitions",
     "unlabelled",
+    "variational",
 }
 
 

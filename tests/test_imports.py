@@ -72,6 +72,7 @@ SHARED_BY_NETWORKS = {
         "transformer",
         "transitions",
         "unlabelled",
+        "variational",
     )
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -36,6 +36,7 @@ from nnzoo import (
     ExtremeLearningMachine,
     FeedForward,
     HopfieldNetwork,
+    InverseGraphicsNetwork,
     KohonenNetwork,
     LiquidStateMachine,
     MarkovChain,
@@ -224,6 +225,10 @@ CASES = {
     "MarkovChain backoff": (
         lambda: MarkovChain(order=3, backoff="kneser_ney", random_state=0),
         lambda: (np.random.default_rng(0).integers(0, 4, (20, 9)), None),
+    ),
+    "InverseGraphicsNetwork": (
+        lambda: InverseGraphicsNetwork(n_filters=(4,), factor_sizes=(2, 1), **SHORT),
+        lambda: images(np.uint8),
     ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
     "HopfieldNetwork modern": (

@@ -5,6 +5,7 @@ The peer is trained as it is documented, and its test quality is the goal. nnzoo
 and all.
 """
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -577,6 +578,67 @@ def spikes(places: dict[str, str]) -> Parts:
     return X[:500], y[:500], X[500:], y[500:]
 
 
+def shapes(places: dict[str, str]) -> Parts:
+    """500 batches of 20 drawn shapes in which one factor varies; 3,000 shapes with their factors to test on."""
+    use_own_source()
+    from nnzoo.data.shapes import random_shapes, shape_batches
+
+    X, _, factors = shape_batches(500, side=16, random_state=0)
+    return X, factors, *random_shapes(3_000, side=16, random_state=1)
+
+
+def use_own_source() -> None:
+    """Let the environment of a peer find those parts of nnzoo that need neither torch nor an installation."""
+    sys.path.append(str(Path(__file__).parents[2] / "src"))
+
+
+def beta_tcvae(X: np.ndarray, y: np.ndarray) -> Any:
+    """pythae's BetaTCVAE with its defaults, 20 epochs; it takes no y."""
+    import tempfile
+
+    import torch
+    from pythae.models import BetaTCVAE, BetaTCVAEConfig
+    from pythae.pipelines import TrainingPipeline
+    from pythae.trainers import BaseTrainerConfig
+
+    model = BetaTCVAE(BetaTCVAEConfig(input_dim=(1, *X.shape[1:]), latent_dim=6))
+    with tempfile.TemporaryDirectory() as folder:
+        how = BaseTrainerConfig(
+            output_dir=folder, num_epochs=20, learning_rate=1e-3, per_device_train_batch_size=64, no_cuda=True
+        )
+        TrainingPipeline(training_config=how, model=model)(train_data=X[:, None])
+    model = model.eval()
+
+    class Fitted:
+        def transform(self, X: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return model.encoder(torch.from_numpy(X[:, None])).embedding.numpy()
+
+    return Fitted()
+
+
+def taught(n_epochs: int) -> Any:
+    """Return nnzoo's network, which takes the batches and what varies in them as its y."""
+    from nnzoo import InverseGraphicsNetwork
+
+    class Taught(InverseGraphicsNetwork):
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Any:
+            return super().fit(X, factors=y)
+
+    return Taught(
+        n_components=6, factor_sizes=(1, 1, 2, 1, 1), n_filters=(16, 32), hidden_layer_sizes=(128,),
+        likelihood="gaussian", clamp_scale=100.0, n_epochs=n_epochs, random_state=0,
+    )  # fmt: skip
+
+
+def own_gap(net: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the mutual information gap between the numbers of the code; of an angle's two the better one counts."""
+    use_own_source()
+    from nnzoo.evaluation.disentanglement import information_gap
+
+    return information_gap(net.transform(X), y)
+
+
 def reservoirpy_lif(X: np.ndarray, y: np.ndarray) -> Any:
     """reservoirpy's leaky integrate-and-fire units, 135, and a ridge readout of their spike counts."""
     from reservoirpy.nodes import LIF
@@ -730,6 +792,15 @@ FRAMES = {
         random_ridge(500),
         sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
+    ),
+    "DCIGN": Frame(
+        "drawn shapes, 500 batches of 20; mutual information gap",
+        shapes,
+        "pythae BetaTCVAE, 20 epochs",
+        beta_tcvae,
+        taught,
+        judge=own_gap,
+        where="shapes",
     ),
     "LSM": Frame(
         "spike templates, 500 trains",

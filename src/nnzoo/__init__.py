@@ -33,6 +33,7 @@ _WHERE = {
     "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),
     "nnzoo.networks.echo_state": ("EchoStateNetwork",),
     "nnzoo.networks.gru": ("GRU",),
+    "nnzoo.networks.inverse_graphics": ("InverseGraphicsNetwork",),
     "nnzoo.networks.liquid_state": ("LiquidStateMachine",),
     "nnzoo.networks.lstm": ("LSTM",),
     "nnzoo.networks.markov_chain": ("MarkovChain",),

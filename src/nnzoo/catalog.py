@@ -246,6 +246,18 @@ CATALOG = (
         ("deconvolutional", "convolutional-sparse-coding", "upconvolutional-network"),
     ),
     Row(
+        "DCIGN", "Deep Convolutional Inverse Graphics Network", "InverseGraphicsNetwork",
+        "nnzoo.networks.inverse_graphics", 2015, "Kulkarni, Whitney, Kohli & Tenenbaum 2015",
+        ("image",), (), False,
+        (
+            "q(z|x) = N(μ(x), σ(x)²), p(x|z) around g(z), both convolutional",
+            "max E[log p(x|z)] - KL(q(z|x) ‖ N(0, I))",
+            "where one factor varies: z_j ← its mean over the batch and ∂/∂z_j ← c (z_j - mean) for all other j",
+        ), "gradient descent on a bound of the likelihood, in batches in which one factor varies if they are at hand",
+        "images whose factors can be varied one at a time; not for collections of which nothing is known (a VAE)",
+        ("inverse-graphics", "dc-ign"),
+    ),
+    Row(
         "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,
         "Maass, Natschläger & Markram 2002",
         ("sequence",), ("classification", "regression"), True,

@@ -53,6 +53,7 @@ SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 SMALL["sparse-auto-encoder"] = {"n_components": 7, "k": 2, "precision": "float64"}
+SMALL["deep-convolutional-inverse-graphics-network"] = SMALL["auto-encoder"] | {"n_filters": [2, 3], "n_components": 3}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
 WITHOUT_GRADIENT = (
@@ -274,6 +275,16 @@ def variational(x, w):
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
 
 
+def inverse_graphics(x, w):
+    """Filter twice, every other place with zeros around, then as a variational one of the maps behind each other."""
+    maps = np.moveaxis(x, -1, 0)
+    for layer in ("encoder.1", "encoder.3"):
+        maps = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
+        maps = np.tanh(convolved(maps, w[f"body.{layer}.weight"], w[f"body.{layer}.bias"], 2))
+    h = np.tanh(w["body.encoder.6.0.weight"] @ maps.ravel() + w["body.encoder.6.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
 def machines(x, w):
     """Each layer is on by the odds of its sums; the columns of a table are divided by their variances first."""
     x = x / np.exp(w["body.layers.0.log_variance"])
@@ -452,6 +463,7 @@ FORWARD = {
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
     "capsule-network": capsules,
+    "deep-convolutional-inverse-graphics-network": inverse_graphics,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
