@@ -193,6 +193,17 @@ CATALOG = (
         ("associative-memory",),
     ),
     Row(
+        "BM", "Boltzmann Machine", "BoltzmannMachine", "nnzoo.networks.boltzmann_machine", 1985,
+        "Ackley, Hinton & Sejnowski 1985; Hinton & Sejnowski 1986",
+        ("table", "image"), (), False,
+        (
+            "E(s) = -½ sᵀWs - b·s, p(s) = exp(-E(s)) / Z, s = (v, h) of 0 and 1",
+            "p(s_i = 1 | all others) = σ(b_i + Σ_j w_ij s_j)",
+            "Δw_ij = η (⟨s_i s_j⟩_clamped - ⟨s_i s_j⟩_free)",
+        ), "what units do together while rows are held, less what they do while none is",
+        "small tables of yes and no with gaps, couplings between columns; not for more than a few hundred units",
+    ),
+    Row(
         "RBM", "Restricted Boltzmann Machine", "RestrictedBoltzmannMachine", "nnzoo.networks.restricted_boltzmann",
         1986, "Smolensky 1986; Hinton 2002; Tieleman 2008",
         ("table", "image"), (), False,
@@ -214,17 +225,6 @@ CATALOG = (
         ), f"{CONTRASTIVE}, layer by layer from the bottom",
         "few labels beside many rows without, history; not for modern vision",
         few_rows=1_000,
-    ),
-    Row(
-        "BM", "Boltzmann Machine", "BoltzmannMachine", "nnzoo.networks.boltzmann_machine", 1985,
-        "Ackley, Hinton & Sejnowski 1985; Hinton & Sejnowski 1986",
-        ("table", "image"), (), False,
-        (
-            "E(s) = -½ sᵀWs - b·s, p(s) = exp(-E(s)) / Z, s = (v, h) of 0 and 1",
-            "p(s_i = 1 | all others) = σ(b_i + Σ_j w_ij s_j)",
-            "Δw_ij = η (⟨s_i s_j⟩_clamped - ⟨s_i s_j⟩_free)",
-        ), "what units do together while rows are held, less what they do while none is",
-        "small tables of yes and no with gaps, couplings between columns; not for more than a few hundred units",
     ),
     Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
