@@ -794,7 +794,8 @@ class BoltzmannMachine(Unlabelled, Network):
 
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> BoltzmannTrainer:
         """Return the learning rule by the method."""
-        small = network.body.machine.is_small
+        body: Any = network.body
+        small = body.machine.is_small
         method = ("exact" if small else "pcd") if self.method == "auto" else self.method
         settings = GradientSettings(
             n_steps=n_steps,
