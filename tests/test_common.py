@@ -132,8 +132,8 @@ def name_of(check: object) -> str:
     return getattr(check, "func", check).__name__
 
 
-SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork", "DeepBeliefNetwork"), pytest.mark.slow)
-"""The quick run takes FeedForward and the restricted machine, which share nearly all of their code."""
+IN_QUICK_RUN = ("FeedForward", "Autoencoder")
+"""One network with a target and one without; the others share nearly all of the code that is checked."""
 
 
 def all_checks() -> list:
@@ -143,7 +143,7 @@ def all_checks() -> list:
             estimator,
             check,
             id=f"{name}-{task}-{name_of(check)}",
-            marks=SLOW.get(name, ()),
+            marks=() if name in IN_QUICK_RUN else pytest.mark.slow,
         )
         for (name, task), checks in CHECKS.items()
         for estimator, check in checks
