@@ -94,5 +94,5 @@ FIGURES = (
         2.3,
         lambda seed: bits_a_character(5, "witten_bell"),
     ),
-    _figure("bits a word, King James, last tenth, order 2, Kneser-Ney", 7.5, lambda seed: bits_a_word(2)),
+    _figure("bits a word, King James, last tenth, order 2, Kneser-Ney", 7.0, lambda seed: bits_a_word(2)),
 )
