@@ -20,8 +20,11 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "keras-jax": (NUMPY, "jax==0.10.2", "keras==3.15.1"),
     "keras-torch": (TORCH, NUMPY, "keras==3.15.1"),
     "sklearn": (NUMPY, "scikit-learn==1.9.1"),
+    "chains": (NUMPY, "markovify==0.9.4"),
     "maps": (NUMPY, "minisom==2.3.6"),
     "reservoirs": (NUMPY, "reservoirpy==0.4.2", "scikit-learn==1.9.1"),
+    "coding": (NUMPY, "sporco==0.2.2.post1"),
+    "shapes": (TORCH, NUMPY, "scikit-learn==1.9.1", "pythae==0.1.2"),
     "onnx": (TORCH, NUMPY, "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.32.0"),
 }
 

@@ -1,6 +1,7 @@
 """Run every command of the documentation again: write down what it prints, its pages and its pictures.
 
-``python docs/refresh.py`` does all; ``--fast`` leaves out what has to train a network first.
+``python docs/refresh.py`` does all but the samples; ``--fast`` leaves out what has to train a network first, and
+``--samples`` trains the networks that draw, which takes some minutes each.
 Commands stand in blocks that begin with "```console"; "```console measured" marks figures that belong to a machine.
 """
 
@@ -11,6 +12,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -94,22 +96,35 @@ def frame(name: str) -> str:
     )
 
 
-def refresh_unit(*, fast: bool) -> None:
-    """Write what the commands of the unit print."""
+def with_outputs(text: str, *, fast: bool) -> str:
+    """Return a page with what its commands print now; fast leaves out measured ones."""
 
     def replace(found: re.Match[str]) -> str:
         measured = found[1] or ""
         return found[0] if fast and measured else f"```console{measured}\n{refreshed(found[2])}```"
 
+    return BLOCK.sub(replace, text)
+
+
+def refresh_unit(*, fast: bool) -> None:
+    """Write what the commands of the unit print."""
     path = DOCS / "unit.md"
-    text = path.read_text()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        text = BLOCK.sub(replace, text)
+        text = with_outputs(path.read_text(), fast=fast)
         if not fast:
             for name, command in MEASURED_PAGES.items():
                 run(f"{command} --html {shlex.quote(str(DOCS / 'pages' / page_name(name)))}")
             run(f"draw penguins.nnzoo --out {shlex.quote(str(DOCS / 'pictures' / 'penguins.svg'))}")
     path.write_text(with_frames(text))
+
+
+def refresh_samples() -> None:
+    """Train the networks that draw, as the page of the samples says, and keep the sheets that they draw."""
+    path = DOCS / "samples.md"
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        path.write_text(with_outputs(path.read_text(), fast=False))
+        for sheet in Path().glob("*.png"):
+            shutil.copy(sheet, DOCS / "pictures")
 
 
 def network_page(row: object) -> str:
@@ -169,14 +184,18 @@ def main() -> None:
     """Refresh the documentation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="leave out what has to train a network first")
-    fast = parser.parse_args().fast
+    parser.add_argument("--samples", action="store_true", help="train the networks that draw, and nothing else")
+    options = parser.parse_args()
     os.environ["COLUMNS"] = "120"
     for folder in ("pages", "pictures", "networks"):
         (DOCS / folder).mkdir(exist_ok=True)
+    if options.samples:
+        refresh_samples()
+        return
     for name, command in PAGES.items():
         run(f"{command} --html {shlex.quote(str(DOCS / 'pages' / page_name(name)))}")
     refresh_networks()
-    refresh_unit(fast=fast)
+    refresh_unit(fast=options.fast)
 
 
 if __name__ == "__main__":

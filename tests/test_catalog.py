@@ -19,23 +19,36 @@ CLASSES = [pytest.param(row.load_class(), id=row.class_name) for row in CATALOG]
 HELPERS = {
     "__init__",
     "answering",
+    "associative",
     "attending",
+    "attending_bodies",
     "backpropagation",
     "boltzmann",
     "coding",
+    "contrastive",
+    "contexts",
     "gated_cell",
     "gates",
     "kernels",
+    "map_units",
     "levels",
     "margins",
     "memory",
     "own_body",
+    "parameters",
     "parts",
     "remembering",
     "reservoirs",
+    "showing_maps",
+    "showing_recall",
     "slots",
+    "sparse_coding",
+    "states",
+    "symbols",
     "transformer",
+    "transitions",
     "unlabelled",
+    "variational",
 }
 
 
@@ -132,10 +145,12 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters, and a
     # capsule network has one convolution before its capsules; attention
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
-    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows, and has
-    # methods of its own; a Boltzmann machine may have no hidden unit
+    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows, and
+    # learns by rows or from all; machines learn by chains or by all states, and may have no hidden unit; a belief
+    # network has a layer at least
     assert several <= {
         "activation",
+        "hidden_layer_sizes",
         "init",
         "kernel",
         "kind",

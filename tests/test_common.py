@@ -56,6 +56,12 @@ EXPECTED = {
     ("DenoisingAutoencoder", "check_sample_weight_equivalence_on_dense_data"): (
         "every row gets noise of its own in training, so two equal rows get twice as much as one of weight 2"
     ),
+    **{
+        (name, "check_sample_weight_equivalence_on_dense_data"): (
+            "rows are taken by some at a time in an order that is drawn, and chains are drawn at each of these steps"
+        )
+        for name in ("RestrictedBoltzmannMachine", "DeepBeliefNetwork")
+    },
     ("SupportVectorMachine", "check_classifiers_multilabel_output_format_predict_proba"): (
         "skips itself: there is no probability in its output"
     ),
@@ -80,8 +86,11 @@ N_CHECKS = {
     ("Autoencoder", "no target"): 50,
     ("VariationalAutoencoder", "no target"): 49,
     ("DenoisingAutoencoder", "no target"): 49,
+    ("SparseAutoencoder", "no target"): 50,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
+    ("RestrictedBoltzmannMachine", "no target"): 49,
+    ("DeepBeliefNetwork", "no target"): 49,
     ("BoltzmannMachine", "no target"): 49,
     ("DeepResidualNetwork", "classification"): 72,
     ("DeepResidualNetwork", "regression"): 65,
@@ -123,8 +132,8 @@ def name_of(check: object) -> str:
     return getattr(check, "func", check).__name__
 
 
-SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork"), pytest.mark.slow)
-"""The quick run takes FeedForward, which shares nearly all of their code."""
+SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork", "DeepBeliefNetwork"), pytest.mark.slow)
+"""The quick run takes FeedForward and the restricted machine, which share nearly all of their code."""
 
 
 def all_checks() -> list:

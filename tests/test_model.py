@@ -25,6 +25,8 @@ from nnzoo import (
     Autoencoder,
     BoltzmannMachine,
     CapsuleNetwork,
+    DeconvolutionalNetwork,
+    DeepBeliefNetwork,
     DeepConvolutionalNetwork,
     DeepFeedForward,
     DeepResidualNetwork,
@@ -34,14 +36,18 @@ from nnzoo import (
     ExtremeLearningMachine,
     FeedForward,
     HopfieldNetwork,
+    InverseGraphicsNetwork,
     KohonenNetwork,
     LiquidStateMachine,
+    MarkovChain,
     Model,
     ModelFileError,
     NeuralTuringMachine,
     OwnBody,
     Perceptron,
     RadialBasisNetwork,
+    RestrictedBoltzmannMachine,
+    SparseAutoencoder,
     SupportVectorMachine,
     UsageError,
     VariationalAutoencoder,
@@ -90,6 +96,12 @@ def sequences() -> tuple[list[np.ndarray], np.ndarray]:
     random = np.random.default_rng(0)
     rows = [np.stack([random.normal(size=n), random.integers(0, 4, n)], axis=1) for n in random.integers(2, 9, 30)]
     return rows, np.array(["a", "b", "c"] * 10)
+
+
+def spellings() -> tuple[list[str], None]:
+    """Return 30 words of different lengths."""
+    random = np.random.default_rng(0)
+    return ["".join(random.choice(list("aßc"), n)) for n in random.integers(2, 9, 30)], None
 
 
 CASES = {
@@ -177,9 +189,45 @@ CASES = {
         lambda: DenoisingAutoencoder(n_filters=(4,), kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
+    "SparseAutoencoder": (lambda: SparseAutoencoder(n_components=20, k=3, **SHORT), wine),
+    "SparseAutoencoder images": (
+        lambda: SparseAutoencoder(n_components=9, sparsity="kl", kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "RestrictedBoltzmannMachine": (lambda: RestrictedBoltzmannMachine(n_components=5, **SHORT), wine),
+    "RestrictedBoltzmannMachine images": (
+        lambda: RestrictedBoltzmannMachine(n_components=5, method="cd", kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeepBeliefNetwork": (lambda: DeepBeliefNetwork(hidden_layer_sizes=(5, 4, 3), **SHORT), wine),
+    "DeepBeliefNetwork images": (
+        lambda: DeepBeliefNetwork(hidden_layer_sizes=(5,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeconvolutionalNetwork": (
+        lambda: DeconvolutionalNetwork(n_filters=(3,), kernel_size=3, n_inference_steps=5, **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "DeconvolutionalNetwork labels": (
+        lambda: DeconvolutionalNetwork(mode="generate", n_filters=(4,), n_inference_steps=5, **SHORT),
+        lambda: images(np.float32),
+    ),
+    "DeconvolutionalNetwork codes": (
+        lambda: DeconvolutionalNetwork(mode="generate", upsample="transposed", n_inference_steps=5, **SHORT),
+        lambda: (images(np.uint8)[0], np.random.default_rng(1).normal(size=(40, 3))),
+    ),
+    "MarkovChain": (lambda: MarkovChain(order=2, smoothing=0.5, random_state=0), spellings),
+    "MarkovChain backoff": (
+        lambda: MarkovChain(order=3, backoff="kneser_ney", random_state=0),
+        lambda: (np.random.default_rng(0).integers(0, 4, (20, 9)), None),
+    ),
+    "InverseGraphicsNetwork": (
+        lambda: InverseGraphicsNetwork(n_filters=(4,), factor_sizes=(2, 1), **SHORT),
         lambda: images(np.uint8),
     ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),
@@ -240,7 +288,9 @@ CASES = {
 
 def outputs(network: object, X: np.ndarray) -> dict[str, np.ndarray]:
     verbs = ("predict", "predict_proba", "decision_function", "transform")
-    return {verb: getattr(network, verb)(X) for verb in verbs if hasattr(network, verb)}
+    draws = network.reads_target and network.task is None
+    given = {"predict": getattr(network, "classes_", np.eye(3))} if draws else {}
+    return {verb: getattr(network, verb)(given.get(verb, X)) for verb in verbs if hasattr(network, verb)}
 
 
 def fingerprint(network: object, X: np.ndarray) -> str:

@@ -54,7 +54,7 @@ def measure(bench: Any) -> None:
 
 def report(bench: Any) -> list[str]:
     """Return the table."""
-    rows = []
+    rows, why_slower = [], []
     for frame, (set_name, _, words, _, _, grows, *_) in FRAMES.items():
         pairs = [both(bench, frame, k) for k in range(bench.n_rounds)]
         peers, own = ran(p for p, _ in pairs), ran(o for _, o in pairs)
@@ -65,6 +65,8 @@ def report(bench: Any) -> list[str]:
         ours = statistics.median(each["seconds"] for each in own)
         met = all(each["reached"] for each in own)
         quality = spread([each["quality"] for each in own]) + ("" if met else " (not reached)")
+        if FRAMES[frame].slower and (theirs < ours or not met):
+            why_slower.append(f"- **{frame}**: {FRAMES[frame].slower}")
         rows.append(
             [
                 *(frame, set_name, words),
@@ -80,4 +82,4 @@ def report(bench: Any) -> list[str]:
         "nnzoo's time is that of its shortest run of 1, 2, 4, ... epochs that reaches the goal, from arrays to the fitted "
         "network. A network of the zoo adds its row to `FRAMES` in `benchmarks/workers/zoo_.py`."
     )
-    return [text, "", *table(head, rows)]
+    return [text, "", *table(head, rows), *(["", "Where nnzoo needs longer:", "", *why_slower] if why_slower else [])]

@@ -73,6 +73,7 @@ BACKPROPAGATION = "gradient descent by backpropagation"
 LEAST_SQUARES = "least squares for the last layer, in one pass; what comes before it is drawn or placed"
 THROUGH_TIME = "gradient descent by backpropagation through all steps of time"
 
+CONTRASTIVE = "what units do together in the data, less what they do in chains of the machine's own"
 RECONSTRUCTION = "gradient descent on the error of what it gives back"
 
 CATALOG = (
@@ -160,6 +161,27 @@ CATALOG = (
         few_rows=1_000,
     ),
     Row(
+        "SAE", "Sparse Auto Encoder", "SparseAutoencoder", "nnzoo.networks.sparse_autoencoder", 2007,
+        "Ranzato et al. 2007; Makhzani & Frey 2014; Gao et al. 2024",
+        ("table", "image"), (), False,
+        (
+            "a = the k largest of max(0, W (x - b₀) + b), 0 elsewhere", "x̂ = D a + b₀, columns of D of norm 1",
+            "min Σ ‖x - x̂‖²",
+        ), RECONSTRUCTION,
+        "interpretable features, more of them than a row has numbers; not for compression",
+        few_rows=1_000,
+    ),
+    Row(
+        "MC", "Markov Chain", "MarkovChain", "nnzoo.networks.markov_chain", 1906, "Markov 1906, 1913; Hayes 2013",
+        ("text", "sequence"), (), False,
+        (
+            "P_ij = n_ij / Σ_j n_ij, how often j came behind i", "of order k: i are the last k symbols",
+            "π P = π", "H = -Σ_i π_i Σ_j P_ij log₂ P_ij",
+        ), "counting, in one pass; no gradient",
+        "state logs, click streams, a first model of a text; not for long memory",
+        ("n-gram", "markov"),
+    ),
+    Row(
         "HN", "Hopfield Network", "HopfieldNetwork", "nnzoo.networks.hopfield", 1982,
         "Hopfield 1982; Ramsauer et al. 2020",
         ("table", "image"), (), False,
@@ -182,12 +204,58 @@ CATALOG = (
         "small tables of yes and no with gaps, couplings between columns; not for more than a few hundred units",
     ),
     Row(
+        "RBM", "Restricted Boltzmann Machine", "RestrictedBoltzmannMachine", "nnzoo.networks.restricted_boltzmann",
+        1986, "Smolensky 1986; Hinton 2002; Tieleman 2008",
+        ("table", "image"), (), False,
+        (
+            "E(v, h) = -b·v - c·h - vᵀWh, p = exp(-E) / Z",
+            "p(h_j = 1|v) = σ(c_j + (Wᵀv)_j), p(v_i = 1|h) = σ(b_i + (Wh)_i)",
+            "ΔW = η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine)",
+        ), CONTRASTIVE,
+        "rows of 0 and 1 with gaps, features from few labels; not for natural images",
+    ),
+    Row(
+        "DBN", "Deep Belief Network", "DeepBeliefNetwork", "nnzoo.networks.deep_belief", 2006,
+        "Hinton, Osindero & Teh 2006; Bengio et al. 2007",
+        ("table", "image"), (), False,
+        (
+            "p(v, h_1 ... h_L) = p(v|h_1) ... p(h_(L-2)|h_(L-1)) p(h_(L-1), h_L)",
+            "p(h_(l-1)|h_l) = σ(b_l + W_l h_l) downwards, q(h_l|h_(l-1)) = σ(c_l + W_lᵀ h_(l-1)) upwards",
+            "the top: p(h_(L-1), h_L) = exp(-E) / Z",
+        ), f"{CONTRASTIVE}, layer by layer from the bottom",
+        "few labels beside many rows without, history; not for modern vision",
+        few_rows=1_000,
+    ),
+    Row(
         "DCN", "Deep Convolutional Network", "DeepConvolutionalNetwork", "nnzoo.networks.deep_convolutional", 1998,
         "LeCun et al. 1998; Fukushima 1980",
         ("image",), ("classification", "regression"), False,
         ("y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated", "o = g(W h + b)"), BACKPROPAGATION,
         "images, spectra, signals; not for tables, whose columns stand in no order",
         ("cnn", "convnet", "deep-convolutional", "convolutional-neural-network"),
+    ),
+    Row(
+        "DN", "Deconvolutional Network", "DeconvolutionalNetwork", "nnzoo.networks.deconvolutional", 2010,
+        "Zeiler et al. 2010; Dosovitskiy et al. 2015",
+        ("image",), (), False,
+        (
+            "min over z and f of ½ Σ ‖x - Σ_k z_k ∗ f_k‖² + λ Σ |z|, ‖f_k‖ = 1", "z ← soft(z - ∇/L, λ/L)",
+            "or from a label c: x̂ = W_L ∗ up(... f(W_2 ∗ up(f(W_1 c + b_1)) + b_2) ...)",
+        ), "filters and sparse maps in turn: maps by thresholded steps, filters by gradient descent",
+        "sparse feature maps, images from labels or attributes; not for many different images of one label",
+        ("deconvolutional", "convolutional-sparse-coding", "upconvolutional-network"),
+    ),
+    Row(
+        "DCIGN", "Deep Convolutional Inverse Graphics Network", "InverseGraphicsNetwork",
+        "nnzoo.networks.inverse_graphics", 2015, "Kulkarni, Whitney, Kohli & Tenenbaum 2015",
+        ("image",), (), False,
+        (
+            "q(z|x) = N(μ(x), σ(x)²), p(x|z) around g(z), both convolutional",
+            "max E[log p(x|z)] - KL(q(z|x) ‖ N(0, I))",
+            "where one factor varies: z_j ← its mean over the batch and ∂/∂z_j ← c (z_j - mean) for all other j",
+        ), "gradient descent on a bound of the likelihood, in batches in which one factor varies if they are at hand",
+        "images whose factors can be varied one at a time; not for collections of which nothing is known (a VAE)",
+        ("inverse-graphics", "dc-ign"),
     ),
     Row(
         "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,

@@ -129,6 +129,21 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Offering:
+    """An object that has a method of this name; ``words`` say what such an object is."""
+
+    method: str
+    words: str
+
+    def holds(self, value: object) -> bool:
+        """Say whether the value lies in the range."""
+        return not isinstance(value, type) and callable(getattr(value, self.method, None))
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
 class AnyOf:
     """Any of several ranges."""
 

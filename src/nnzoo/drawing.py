@@ -17,7 +17,7 @@ from nnzoo.networks.parts import TableInput
 from nnzoo.pictures.drawings import DrawnLayer, draw_chart, draw_layers, draw_one
 from nnzoo.pictures.scene import Scene, check_form, render, suffix_of
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
 
 
@@ -96,7 +96,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
 
     A module that is no ordinary layer says itself what it is: ``drawn`` is its letter in the legend of the chart, its
-    title and a note, ``n_out`` the number of its cells.
+    title and a note, ``n_out`` the number of its cells. A body with ``from_codes`` has its layers on the way from a
+    code of ``n_out`` numbers to the row.
 
     Parameters
     ----------
@@ -108,7 +109,9 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
         memory = next((letter for letter in drawing_of(row.abbreviation).cells if letter in "RYGS"), "R")
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
-    layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
+    rows = DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")
+    from_codes = getattr(module.body, "from_codes", False)
+    layers = [replace(rows, n_cells=int(module.body.n_out), title="code", shape="") if from_codes else rows]
     layers += _add_layers(nn.Sequential(module.body), shapes, memory, [])
     head = getattr(module, "head", None)
     n_rest = _count(module) - sum(layer.n_weights for layer in layers) - (_count(head) if head else 0)
@@ -118,7 +121,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     if head is not None:
         layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
     elif hasattr(module.body, "decode") and (row is None or set("MO") & set(drawing_of(row.abbreviation).cells)):
-        layers.append(DrawnLayer("M", inputs.n_features, "given back", _times(inputs.shape), link=""))
+        letter = "O" if row is not None and "M" not in drawing_of(row.abbreviation).cells else "M"
+        layers.append(replace(rows, letter=letter, title="drawn" if from_codes else "given back"))
     for n, layer in enumerate(layers):
         seen = any(before.letter == "K" for before in layers[:n])
         yield replace(layer, letter="V") if layer.letter == "K" and seen else layer

@@ -174,10 +174,17 @@ class Network(BaseEstimator):
     kinds: ClassVar[tuple[str, ...]] = ("table",)
     accepts_sparse: ClassVar[bool] = False
     gives_probabilities: ClassVar[bool] = True
+    reads_symbols: ClassVar[bool] = False
+    """Whether a step of its sequences is one symbol, a code, and what is next is learned."""
     trains_in_bfloat16: ClassVar[bool] = True
     """Whether ``precision="auto"`` may choose it."""
     own_counts: ClassVar[tuple[str, ...]] = ()
     """Counts of its own that a model file holds, as the network's ``_sizes`` names them."""
+
+    @property
+    def reads_target(self) -> bool:
+        """Whether ``fit`` needs y."""
+        return _has_task(self)
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body: standardised rows (n, *inputs.shape) to features (n, body.n_out)."""

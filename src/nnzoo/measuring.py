@@ -74,13 +74,16 @@ def measure(model: Model, data: Data, part: Part, how: str) -> Report:
 def measure_unlabelled(model: Model, data: Data, part: Part, how: str) -> Report:
     """Return the report of a network that learned without a target, by what it says is to be measured."""
     network: Any = model.network
-    X, _ = encode_rows(model.recipe, part, data.origin)  # pyright: ignore[reportArgumentType]
-    X_train, about = None, NO_BASELINES
+    X, y = encode_rows(model.recipe, part, data.origin)  # pyright: ignore[reportArgumentType]
+    X_train, y_train, about = None, None, NO_BASELINES
     if data.fingerprint == model.provenance.fingerprint:
         train = data.chosen(model.provenance.part == TRAIN, "train")
-        X_train, about = encode_rows(model.recipe, train, data.origin)[0], ""  # pyright: ignore[reportArgumentType]
-    names = {"inputs": getattr(model.recipe, "feature_names", ())} if network.shows_inputs else {}
-    found = network.measures(X, X_train, **names)
+        X_train, y_train = encode_rows(model.recipe, train, data.origin)  # pyright: ignore[reportArgumentType]
+        about = ""
+    inputs = getattr(model.recipe, "symbols", ()) or getattr(model.recipe, "feature_names", ())
+    more: dict[str, Any] = {"inputs": inputs} if network.shows_inputs else {}
+    more |= {"y": y, "y_train": y_train} if network.reads_target else {}
+    found = network.measures(X, X_train, **more)
     return evaluate_row_values(found, how=how + about, history=network.history_, seed=model.seed)
 
 

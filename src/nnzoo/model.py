@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import polars as pl
 import sklearn
 import torch
+from sklearn.base import BaseEstimator
 from torch import nn
 
 import nnzoo
@@ -30,7 +32,7 @@ from nnzoo.inputs import KINDS, N_DIMENSIONS
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.plainjson import json_bytes, parse_json
 from nnzoo.predictor import Predictor
-from nnzoo.recipes import AnyRecipe, ImageRecipe, Recipe, TextRecipe, read_recipe
+from nnzoo.recipes import AnyRecipe, ImageRecipe, Recipe, SequenceRecipe, TextRecipe, read_recipe
 from nnzoo.tensorfile import read_tensors, write_tensors
 from nnzoo.tensorlayout import Table
 
@@ -235,6 +237,8 @@ class Model:
         if isinstance(self.recipe, Recipe | ImageRecipe) and hasattr(network, "sample"):
             rows = network.sample(n_samples, random_state=seed)
             return self.recipe.decode(rows) if isinstance(self.recipe, Recipe) else rows
+        if isinstance(self.recipe, SequenceRecipe) and self.recipe.symbols:
+            return self._sample_steps(n_samples, length, temperature, seed)
         if not isinstance(self.recipe, TextRecipe) or self.recipe.output != "next":
             raise UsageError(
                 "sample needs a network that draws rows or images, or a model that was trained on a text alone.",
@@ -243,6 +247,20 @@ class Model:
         codes = self.recipe.codes_of(prompt) if prompt else None
         drawn = network.sample(n_samples, n_steps=length, prompt=codes, temperature=temperature, random_state=seed)
         return [self.recipe.decode(each) for each in drawn]
+
+    def _sample_steps(self, n_samples: int, length: int, temperature: float, seed: int) -> pl.DataFrame:
+        """Return new sequences of symbols as a table, a row a step."""
+        network, recipe = self.network, self.recipe
+        drawn = network.sample(n_samples, n_steps=length, temperature=temperature, random_state=seed)  # pyright: ignore[reportAttributeAccessIssue]
+        names = np.array(recipe.symbols, dtype=object)[drawn]  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        numbers = np.arange(1, max(n_samples, length) + 1)
+        return pl.DataFrame(
+            {
+                "sequence": np.repeat(numbers[:n_samples], length),
+                "step": np.tile(numbers[:length], n_samples),
+                recipe.columns[0].name: names.ravel().tolist(),  # pyright: ignore[reportOptionalMemberAccess]
+            }
+        )
 
     def __str__(self) -> str:
         return "\n".join(f"{name.replace('_', ' '):<16} {_words(value)}" for name, value in self.card().items())
@@ -332,7 +350,7 @@ def architecture(network: Network) -> str:
 
 
 def plain_params(network: Network) -> dict[str, Any]:
-    """Return the parameters as JSON values; a RandomState, whose draws are past, and the user's own module as None."""
+    """Return the parameters as JSON values; None for a RandomState, a module, and what a network began with."""
     return {name: _plain(value) for name, value in network.get_params(deep=False).items()}
 
 
@@ -444,7 +462,8 @@ def _check_sizes(manifest: dict[str, Any], own_counts: Sequence[str]) -> None:
         raise stored.refuse("history", "names and a count", "others")
     classes = _read_classes(manifest["classes"])
     wanted = {"regression": "regression", "none": None}.get(sizes["head"], "classification")
-    if wanted != manifest["task"] or (wanted == "classification") != (classes is not None):
+    # A network without a task may draw its rows from labels.
+    if manifest["task"] not in (wanted, None) or (wanted == "classification") != (classes is not None):
         raise stored.refuse("classes", "labels where the task is classification, and only there", "others")
     if (sizes["n_targets"] == 0) != (sizes["head"] == "none"):
         raise stored.refuse("n_targets", "targets where there is a task, and only there", str(sizes["n_targets"]))
@@ -466,7 +485,7 @@ def _expected_table(network: Network, sizes: Mapping[str, Any]) -> Table:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.random.RandomState | nn.Module):
+    if isinstance(value, np.random.RandomState | nn.Module | BaseEstimator):
         return None
     if isinstance(value, Mapping):
         return {"labelled": [[_plain(label), _plain(weight)] for label, weight in value.items()]}

@@ -19,7 +19,7 @@ from nnzoo.ragged import Ragged
 AnyRecipe = Recipe | ImageRecipe | SequenceRecipe | TextRecipe
 
 
-def learn_recipe(data: Data, *, with_codes: bool, with_target: bool = True) -> AnyRecipe:
+def learn_recipe(data: Data, *, with_codes: bool, with_target: bool = True, symbols: bool = False) -> AnyRecipe:
     """Return the recipe that the training rows set.
 
     Parameters
@@ -29,12 +29,16 @@ def learn_recipe(data: Data, *, with_codes: bool, with_target: bool = True) -> A
         Whether the network takes codes of categories.
     with_target : bool
         Whether the network learns the target, where there is one.
+    symbols : bool
+        Whether a step of sequences is to be one symbol.
     """
     target = _learn_target(data) if with_target else None
     if data.kind == "image" and data.rule is not None:
         return ImageRecipe(data.rule, str(data.image_column), target)
     if data.kind == "text" and data.text is not None:
         return TextRecipe.learn(data.train.frame[data.text.name], data.text, target=target)
+    if data.schema is not None and symbols:
+        return SequenceRecipe.learn_symbols(data.train, data.schema)
     if data.schema is not None:
         return SequenceRecipe.learn(data.train, data.schema, target=target, with_codes=with_codes)
     recipe = Recipe.learn(

@@ -88,10 +88,11 @@ def build(
     nnzoo.errors.UsageError: network needs the name of one on the chart; got 'lda'. Known: "perceptron", ...
     """
     estimator = _estimator(network, data.kind)
-    if estimator.task is not None and data.task is None and data.output != "next":
-        raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     name, ranges = type(estimator).__name__, type(estimator).ranges
     check_names(name, params or {}, ranges)
+    reads_target = type(estimator)(**(estimator.get_params(deep=False) | dict(params or {}))).reads_target
+    if reads_target and data.task is None and data.output != "next":
+        raise UsageError("build needs data with a target; none was given.", "Say load(..., target='column').")
     _check_fit(estimator, data)
     known = estimator.get_params(deep=False)
     settings: dict[str, Any] = {"task": learned_task(data)} if "task" in known else {}
@@ -107,7 +108,7 @@ def build(
     if data.output is not None and "output" in known:
         settings["output"] = data.output
     with_codes = "categorical_features" in known
-    recipe = learn_recipe(data, with_codes=with_codes, with_target=estimator.task is not None)
+    recipe = learn_recipe(data, with_codes=with_codes, with_target=reads_target)
     if "categorical_features" in known and recipe.categorical_features:
         settings["categorical_features"] = list(recipe.categorical_features)
     settings |= dict(params or {})
@@ -412,6 +413,9 @@ def _identity(model: Model, data: Data) -> dict[str, Any]:
     """Return what a checkpoint must agree with to be resumed."""
     unimportant = ("verbose", "device")
     params = {name: value for name, value in plain_params(model.network).items() if name not in unimportant}
+    start = getattr(model.network, "start_from", None)
+    if start is not None:
+        params["start_from"] = start.hidden_layers().fingerprint
     return {
         "data": data.fingerprint,
         "split": hashlib.sha256(data.part.tobytes()).hexdigest(),

@@ -22,6 +22,8 @@ CONVOLUTIONAL = {"learning_rate": 1e-2}
 DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
+CODED_IMAGES = 5_000
+"""So many images in all, or each once, teach a few filters, for which every step searches the maps of its images."""
 WHOLE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
 LANGUAGE = {"n_hidden": 256, "dropout": 0.0, "learning_rate": 5e-3}
 TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 8, 15, 4_000
@@ -32,6 +34,8 @@ LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 240
 SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
 LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
 WANDERING = 0.1
+ORDER_OF = {"character": 5, "word": 2}
+"""Symbols that the next one of a text depends on, by what a symbol is."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,14 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
         What the caller has set, which stands.
     """
     known = network.get_params(deep=False)
+    if network.reads_symbols:
+        return _suit_symbols(data)
     if data.output is not None:
         return _suit_sequences(network, data)
     if "optimizer" not in known:
         return Suit()
+    if (known | dict(given)).get("mode") == "code":
+        return Suit({"n_epochs": min(max(CODED_IMAGES // max(len(data.train), 1), 1), MAX_EPOCHS)})
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known
@@ -109,6 +117,13 @@ def _suit_sequences(network: Any, data: Data) -> Suit:
         settings["differences"] = True
         words.append("The values wander or grow far more than they change from step to step: changes are learned.")
     return Suit({name: value for name, value in settings.items() if name in known}, tuple(words))
+
+
+def _suit_symbols(data: Data) -> Suit:
+    """Return settings for chains of symbols: what never came in training is not impossible, and texts have a memory."""
+    if data.text is None:
+        return Suit({"order": 1, "backoff": "witten_bell"})
+    return Suit({"order": ORDER_OF[data.text.unit], "backoff": "kneser_ney"})
 
 
 def _wanders(data: Data) -> bool:

@@ -271,3 +271,14 @@ def test_a_text_is_learned_and_sampled(cli):
     assert said.startswith("round")
     assert len(said.rstrip("\n")) <= 35
     assert said == cli.done(*words).out
+
+
+@pytest.mark.usefixtures("place")
+def test_samples_of_a_chain_go_to_a_file(cli):
+    Path("rhyme.txt").write_text("round and round the garden goes the teddy bear\n" * 40)
+    cli.done("train", "rhyme.txt", "--network", "markov-chain", "--out", "c.nnzoo", "--quiet")
+    cli.done("sample", "c.nnzoo", "--n-samples", "2", "--length", "30", "--prompt", "round", "--out", "new.txt")
+    text = Path("new.txt").read_text()
+    assert len(text) == 2 * (5 + 30 + 1)
+    assert text.startswith("round")
+    assert "bits per symbol" in cli.done("evaluate", "c.nnzoo", "rhyme.txt").out

@@ -5,13 +5,17 @@ import pytest
 import torch
 from scipy.integrate import quad
 from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_wine, make_moons
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from nnzoo import DeepFeedForward, FeedForward
-from nnzoo.errors import ParameterError
+import nnzoo
+from nnzoo import Autoencoder, DeepBeliefNetwork, DeepFeedForward, DenoisingAutoencoder, FeedForward
+from nnzoo.errors import DataError, ParameterError, UsageError
 from nnzoo.networks.deep_feed_forward import DeepFeedForwardBody
 from nnzoo.networks.parts import ACTIVATIONS, TableInput, choose_init, initialize
 
@@ -252,3 +256,108 @@ def test_same_seed_gives_the_same_bits(seed):
     X, y = load_wine(return_X_y=True)
     nets = [DeepFeedForward(n_epochs=2, batch_size=64, random_state=seed).fit(X, y) for _ in range(2)]
     assert nets[0].predict_proba(X).tobytes() == nets[1].predict_proba(X).tobytes()
+
+
+STILL = {"learning_rate": 1e-12, "weight_decay": 0.0, "n_epochs": 1, "random_state": 0}
+"""Training that leaves the first weights as they are, to nine digits."""
+
+
+@pytest.fixture(scope="module")
+def coder():
+    X = load_wine(return_X_y=True)[0]
+    return Autoencoder(hidden_layer_sizes=(6, 4), activation="tanh", n_epochs=3, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("wrap", [lambda coder: coder, FrozenEstimator])
+def test_it_starts_from_the_layers_and_the_scaling_of_an_autoencoder(coder, wrap):
+    """With few rows of its own: means and deviations are those of all rows, which the autoencoder has seen."""
+    X, y = load_wine(return_X_y=True)
+    network = DeepFeedForward(hidden_layer_sizes=(6, 4), activation="tanh", start_from=wrap(coder), **STILL)
+    network.fit(X[::20], y[::20])
+    h = (X - coder.inputs_.standard.mean) / coder.inputs_.standard.scale
+    for layer in coder.network_.body.encoder[:-1]:
+        W, b = (each.detach().numpy() for each in layer.parameters())
+        h = np.tanh(h @ W.T + b)
+    np.testing.assert_allclose(network.transform(X), h, atol=1e-6)  # layers are made in float32
+
+
+def test_further_layers_are_drawn_as_they_would_be_without(coder):
+    X, y = load_wine(return_X_y=True)
+    with_start, without = (
+        DeepFeedForward(hidden_layer_sizes=(6, 4, 3), activation="tanh", start_from=start, **STILL).fit(X, y)
+        for start in (coder, None)
+    )
+    first, second = (network.network_.body.layers() for network in (with_start, without))
+    assert not torch.allclose(first[1][0].weight, second[1][0].weight)
+    torch.testing.assert_close(first[2][0].weight, second[2][0].weight, rtol=0, atol=1e-9)
+
+
+def test_it_starts_from_a_deep_belief_network_of_numbers_of_any_size():
+    X, y = load_wine(return_X_y=True)
+    below = DeepBeliefNetwork(hidden_layer_sizes=(5, 3), visible="gaussian", n_epochs=2, random_state=0).fit(X)
+    network = DeepFeedForward(hidden_layer_sizes=(5, 3), activation="sigmoid", start_from=below, **STILL).fit(X, y)
+    np.testing.assert_allclose(network.transform(X), below.transform(X), atol=1e-6)
+
+
+def test_a_copy_starts_from_the_same_fitted_network(coder):
+    network = DeepFeedForward(start_from=coder)
+    assert clone(network).start_from is coder
+    assert clone(clone(network)).get_params(deep=False) == network.get_params(deep=False)
+
+
+def test_model_that_began_with_another_network_stands_alone_in_its_file(coder, tmp_path):
+    X, y = load_wine(return_X_y=True)
+    network = DeepFeedForward(hidden_layer_sizes=(6,), activation="tanh", start_from=coder, n_epochs=2, random_state=0)
+    model = nnzoo.Model(network.fit(X, y))
+    model.save(tmp_path / "m.nnzoo")
+    loaded = nnzoo.load_model(tmp_path / "m.nnzoo").network
+    assert loaded.start_from is None
+    assert loaded.predict_proba(X).tobytes() == network.predict_proba(X).tobytes()
+
+
+def test_resumed_run_is_the_whole_one_and_must_start_from_the_same(tmp_path):
+    data = nnzoo.load("penguins", target="species")
+    coders = [
+        nnzoo.train(
+            nnzoo.build("denoising-autoencoder", data, {"n_epochs": n, "hidden_layer_sizes": [8]}), data, verbose=0
+        )
+        for n in (1, 2)
+    ]
+
+    def built(coder):
+        return nnzoo.build(DeepFeedForward(hidden_layer_sizes=(8,), n_epochs=6, start_from=coder.network), data)
+
+    whole = nnzoo.train(built(coders[0]), data, verbose=0)
+    folder = tmp_path / "run"
+    nnzoo.train(built(coders[0]), data, checkpoint=folder, time_limit=1e-9, verbose=0)
+    with pytest.raises(nnzoo.CheckpointError, match="different now: parameters"):
+        nnzoo.train(built(coders[1]), data, checkpoint=folder, resume=True, verbose=0)
+    again = nnzoo.train(built(coders[0]), data, checkpoint=folder, resume=True, verbose=0)
+    for name, tensor in whole.network.network_.state_dict().items():
+        assert torch.equal(tensor, again.network.network_.state_dict()[name])
+
+
+def test_start_that_does_not_fit_is_refused(coder):
+    X, y = load_wine(return_X_y=True)
+    same = {"hidden_layer_sizes": (6, 4), "activation": "tanh", "start_from": coder}
+    with pytest.raises(
+        UsageError, match=r"hidden_layer_sizes=\(5, 4\), but the layers of Autoencoder .* \(6, 4\) units"
+    ):
+        DeepFeedForward(**same | {"hidden_layer_sizes": (5, 4)}).fit(X, y)
+    with pytest.raises(UsageError, match=r"hidden_layer_sizes=\(\), but"):
+        DeepFeedForward(**same | {"hidden_layer_sizes": ()}).fit(X, y)
+    with pytest.raises(UsageError, match="activation='relu' .* have 'tanh'"):
+        DeepFeedForward(**same | {"activation": "relu"}).fit(X, y)
+    with pytest.raises(UsageError, match="normalization='batch', but"):
+        DeepFeedForward(normalization="batch", **same).fit(X, y)
+    with pytest.raises(DataError, match=r"read tables with rows of shape \(13,\); these are tables .* \(12,\)"):
+        DeepFeedForward(**same).fit(X[:, 1:], y)
+    with pytest.raises(DataError, match=r"these are images with rows of shape \(13, 1, 1\) as bytes"):
+        DeepFeedForward(kind="image", **same).fit(X.astype(np.uint8)[:, :, None, None], y)
+    with pytest.raises(ParameterError, match=r"start_from needs one of None, or a network with hidden_layers\(\)"):
+        DeepFeedForward(start_from=LinearRegression()).fit(X, y)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        DeepFeedForward(start_from=Autoencoder()).fit(X, y)
+    images = np.zeros((4, 8, 8), dtype=np.uint8)
+    with pytest.raises(UsageError, match=r"from rows on; it was trained with n_filters=\(2,\)"):
+        DenoisingAutoencoder(n_filters=(2,), kind="image", n_epochs=1).fit(images).hidden_layers()

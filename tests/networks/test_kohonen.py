@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits, load_iris
 
 import nnzoo
 from nnzoo import KohonenNetwork
-from nnzoo.networks.kohonen import Grid, first_plane
+from nnzoo.networks.map_units import Grid, first_plane
 
 IRIS = load_iris(return_X_y=True)[0]
 

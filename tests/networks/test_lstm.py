@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from nnzoo import LSTM
+from nnzoo import LSTM, UsageError
 from nnzoo.networks.lstm import LSTMCell
 from nnzoo.networks.memory import Unrolled
 
@@ -40,6 +40,23 @@ def test_an_open_forget_gate_and_a_closed_input_gate_hold_the_memory_and_its_gra
     assert torch.equal(gradient, torch.ones_like(c))
 
 
+def test_a_projection_makes_fewer_numbers_of_as_much_memory():
+    rows, y = ragged_rows(20)
+    net = LSTM(n_hidden=6, proj_size=2, n_layers=2, bidirectional=True, n_epochs=2, random_state=0).fit(rows, y)
+    assert net.transform(rows).shape == (20, 2 * 2)
+    for layer, n_in in zip(net.network_.body.forward_layers, (1, 4), strict=True):
+        n_of_gates = 4 * 6 * (n_in + 2 + 2)
+        assert sum(p.numel() for p in layer.parameters()) == n_of_gates + 2 * 6
+    last = [step for step in net.trace(rows[:1]) if step.op == "projection"][-1]
+    W_r, m = last.operands.values()
+    np.testing.assert_allclose(last.result, W_r @ m)
+
+
+def test_a_projection_to_more_numbers_than_units_is_refused():
+    with pytest.raises(UsageError, match="LSTM needs proj_size below n_hidden=4; got 4"):
+        LSTM(n_hidden=4, proj_size=4).fit(*ragged_rows(5))
+
+
 def test_the_short_state_of_an_lstm_stays_below_one():
     torch.manual_seed(0)
     out, _ = Unrolled(LSTMCell(1, 8))(100 * torch.randn(3, 40, 1))
@@ -54,10 +71,10 @@ def test_one_bias_alone_holds_the_bias_of_the_forget_gate():
 
 @pytest.mark.parametrize(
     "options",
-    [{"peepholes": True}, {"normalization": "layer"}, {"forget_gate": False}],
-    ids=["peepholes", "normalization", "1997"],
+    [{"peepholes": True}, {"normalization": "layer"}, {"forget_gate": False}, {"proj_size": 3}],
+    ids=["peepholes", "normalization", "1997", "projection"],
 )
-def test_what_torchs_kernel_lacks_learns_too(options):
+def test_what_differs_from_the_usual_cell_learns_too(options):
     rows, y = ragged_rows()
     assert (
         LSTM(n_hidden=8, n_epochs=40, learning_rate=0.01, random_state=0, **options).fit(rows, y).score(rows, y) > 0.85

@@ -25,7 +25,7 @@ def ragged_rows(n=40, width=2, longest=9, seed=0):
 
 
 def take_weights(cell, kernel):
-    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+    for name in dict(cell.named_parameters()):
         nn.init.normal_(getattr(kernel, f"{name}_l0"), std=0.4)
         with torch.no_grad():
             getattr(cell, name).copy_(getattr(kernel, f"{name}_l0"))
@@ -35,11 +35,16 @@ KERNELS = [
     (RecurrentCell(3, 5), nn.RNN(3, 5, batch_first=True)),
     (RecurrentCell(3, 5, "relu"), nn.RNN(3, 5, nonlinearity="relu", batch_first=True)),
     (LSTMCell(3, 5), nn.LSTM(3, 5, batch_first=True)),
+    pytest.param(
+        LSTMCell(3, 5, proj_size=2),
+        nn.LSTM(3, 5, batch_first=True, proj_size=2),
+        marks=pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+    ),
     (GRUCell(3, 5), nn.GRU(3, 5, batch_first=True)),
 ]
 
 
-@pytest.mark.parametrize(("cell", "kernel"), KERNELS, ids=["tanh", "relu", "lstm", "gru"])
+@pytest.mark.parametrize(("cell", "kernel"), KERNELS, ids=["tanh", "relu", "lstm", "projected", "gru"])
 def test_the_written_out_cell_equals_torchs_kernel_in_value_and_gradient(cell, kernel):
     torch.manual_seed(0)
     take_weights(cell, kernel)

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 import nnzoo
 from nnzoo import VariationalAutoencoder
 from nnzoo.evaluation.rowvalues import LEAST_VARIANCE, density_by_components
-from nnzoo.networks.variational_autoencoder import (
+from nnzoo.networks.variational import (
     VariationalBody,
     balanced_noise,
     divergence,

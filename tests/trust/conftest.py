@@ -17,8 +17,9 @@ from nnzoo.cli import main
 
 ROWS = [pytest.param(row, id=row.abbreviation) for row in CATALOG]
 SOURCES = {"table": ("table.csv", "--target", "label"), "image": ("images.npz",)}
+SOURCES["text"] = ("tale.txt",)
 SOURCES["sequence"] = ("log.csv", "--entity", "machine", "--time", "when", "--target", "broken")
-N_EPOCHS = {"table": 60, "image": 12, "sequence": 30}
+N_EPOCHS = {"table": 60, "image": 12, "sequence": 30, "text": 1}
 
 
 def pytest_generate_tests(metafunc):
@@ -28,7 +29,7 @@ def pytest_generate_tests(metafunc):
 
 
 def write_samples(folder):
-    """Write a table, images and a log of events that every network of their kind learns from."""
+    """Write a table, images, a log of events and a text that every network of their kind learns from."""
     draw = np.random.default_rng(0)
     n = 400
     x = draw.normal(size=(n, 2)).round(3)
@@ -44,6 +45,8 @@ def write_samples(folder):
         when = np.cumsum(draw.integers(5, 500, 6))
         rows += [(f"m{machine:02}", int(t), round(draw.normal(machine % 2), 3), machine % 2) for t in when]
     pl.DataFrame(rows, schema=["machine", "when", "heat", "broken"], orient="row").write_csv(folder / "log.csv")
+    words = draw.choice(["the", "cat", "dog", "sat", "ran", "and", "on", "a", "mat."], 6_000)
+    (folder / "tale.txt").write_text(" ".join(words) + "\n")
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,32 @@ SMALL = {
     "neural-turing-machine": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
+SMALL["restricted-boltzmann-machine"] = {"n_components": 4, "precision": "float64"}
+SMALL["deep-belief-network"] = {"hidden_layer_sizes": [4, 3], "precision": "float64"}
 SMALL["boltzmann-machine"] = {"n_components": 3, "precision": "float64"}
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
+SMALL["deconvolutional-network"] = {
+    "n_filters": [2],
+    "kernel_size": 3,
+    "l1": 3.0,
+    "n_inference_steps": 400,
+    "precision": "float64",
+}
+SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
+SMALL["sparse-auto-encoder"] = {"n_components": 7, "k": 2, "precision": "float64"}
+SMALL["deep-convolutional-inverse-graphics-network"] = SMALL["auto-encoder"] | {"n_filters": [2, 3], "n_components": 3}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
 N_ROWS = 6
+WITHOUT_GRADIENT = (
+    "perceptron",
+    "hopfield-network",
+    "kohonen-network",
+    "markov-chain",
+    "restricted-boltzmann-machine",
+    "deep-belief-network",
+)
 RESERVOIRS = ("echo-state-network", "liquid-state-machine")
 """Their pools are computed by arrays and never learn; their readout has a gradient."""
 
@@ -65,7 +85,7 @@ def small(samples):
 
 
 def test_the_gradient_is_that_of_differences(row, small):
-    if row.id in ("perceptron", "hopfield-network", "kohonen-network"):
+    if row.id in WITHOUT_GRADIENT:
         pytest.skip("its rule is no gradient; the rule is worked by hand in its own tests")
     network, X, y = small(row)
     body = network.network_.double().eval()
@@ -243,10 +263,35 @@ def autoencoder(x, w):
     return x
 
 
+def sparse(x, w):
+    """Keep the two largest sums above 0."""
+    z = w["body.code.layer.weight"] @ (x.ravel() - w["body.decoder.bias"]) + w["body.code.layer.bias"]
+    return np.where(z >= np.sort(z)[-2], np.maximum(z, 0), 0)
+
+
 def variational(x, w):
     """Return the first half of what the last layer says: the means."""
     h = np.tanh(w["body.encoder.0.0.weight"] @ x + w["body.encoder.0.0.bias"])
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
+def inverse_graphics(x, w):
+    """Filter twice, every other place with zeros around, then as a variational one of the maps behind each other."""
+    maps = np.moveaxis(x, -1, 0)
+    for layer in ("encoder.1", "encoder.3"):
+        maps = np.pad(maps, ((0, 0), (1, 1), (1, 1)))
+        maps = np.tanh(convolved(maps, w[f"body.{layer}.weight"], w[f"body.{layer}.bias"], 2))
+    h = np.tanh(w["body.encoder.6.0.weight"] @ maps.ravel() + w["body.encoder.6.0.bias"])
+    return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
+
+
+def machines(x, w):
+    """Each layer is on by the odds of its sums; the columns of a table are divided by their variances first."""
+    x = x / np.exp(w["body.layers.0.log_variance"])
+    for layer in range(sum(name.endswith("hidden_bias") for name in w)):
+        name = f"body.layers.{layer}."
+        x = sigmoid(x @ w[name + "weight"] + w[name + "hidden_bias"])
+    return x
 
 
 def hopfield(x, w):
@@ -264,6 +309,15 @@ def boltzmann(x, w):
 
 def kohonen(x, w):
     return np.divmod(np.square(x - w["body.units.codebook"]).sum(axis=1).argmin(), 10)
+
+
+def markov(x, w):
+    """Count what came behind the last two symbols, a half for each symbol besides."""
+    last, grams = x[:, 0][::-1][:2], w["body.grams"]
+    n = np.zeros(int(grams[:, 0].max()) + 1)
+    for gram, count in zip(grams, w["body.counts"], strict=True):
+        n[int(gram[0])] += count * (gram[1:] == last).all()
+    return (n + 0.5) / (n + 0.5).sum()
 
 
 def attention(x, w):
@@ -369,12 +423,37 @@ def liquid_state(x, w):
     return w["head.weight"] @ np.concatenate([r, x[-1]]) + w["head.bias"]
 
 
+def deconvolutional(x, w, l1=3.0, n_steps=400):
+    """Take thresholded steps from maps of zeros, each from a point beyond the last maps."""
+    f = np.array([each / np.linalg.norm(each) for each in w["body.filters.weight"]])
+    u, side = np.moveaxis(x, -1, 0) - w["body.mean"], f.shape[-1] - 1
+    high, wide = u.shape[1:]
+    slope = sum(np.abs(np.fft.fft2(c, (high + 2 * side, wide + 2 * side))) ** 2 for each in f for c in each).max()
+    z = point = np.zeros((len(f), high + side, wide + side))
+    t = 1.0
+    for _ in range(n_steps):
+        missing, v = u.copy(), point.copy()
+        for i, j in np.ndindex(f.shape[2:]):
+            missing -= np.tensordot(
+                f[:, :, i, j].T, point[:, side - i : side - i + high, side - j : side - j + wide], 1
+            )
+        for i, j in np.ndindex(f.shape[2:]):
+            told = np.tensordot(f[:, :, i, j], missing, 1) / slope
+            v[:, side - i : side - i + high, side - j : side - j + wide] += told
+        before, z = z, np.sign(v) * np.maximum(np.abs(v) - l1 / slope, 0)
+        last, t = t, (1 + np.sqrt(1 + 4 * t**2)) / 2
+        point = z + (last - 1) / t * (z - before)
+    return z.ravel()
+
+
 FORWARD = {
+    "deconvolutional-network": deconvolutional,
     "auto-encoder": autoencoder,
     "echo-state-network": echo_state,
     "liquid-state-machine": liquid_state,
     "variational-auto-encoder": variational,
     "denoising-auto-encoder": autoencoder,
+    "sparse-auto-encoder": sparse,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,
@@ -384,13 +463,17 @@ FORWARD = {
     "deep-convolutional-network": convolutional,
     "deep-residual-network": residual,
     "capsule-network": capsules,
+    "deep-convolutional-inverse-graphics-network": inverse_graphics,
     "recurrent-neural-network": recurrent(simple_step, 1),
     "long-short-term-memory": recurrent(lstm_step, 2),
     "gated-recurrent-unit": recurrent(gru_step, 1),
     "attention-network": attention,
+    "restricted-boltzmann-machine": machines,
+    "deep-belief-network": machines,
     "hopfield-network": hopfield,
     "boltzmann-machine": boltzmann,
     "kohonen-network": kohonen,
+    "markov-chain": markov,
     "neural-turing-machine": turing_machine,
     "differentiable-neural-computer": computer,
 }
@@ -401,7 +484,8 @@ def test_the_scores_are_those_of_plain_numpy(row, small):
     tensors = network.fitted_state().tensors
     weights = {name.removeprefix("network."): t.astype(np.float64) for name, t in tensors.items()}
     mean, scale = tensors["input.mean"], tensors["input.scale"]
-    scores = network.decision_function(X) if row.tasks else network.transform(X)
+    verb = "decision_function" if row.tasks else "transform" if hasattr(network, "transform") else "predict_proba"
+    scores = getattr(network, verb)(X)
     rows = X / 255 if row.kinds[0] == "image" else X
     wanted = [FORWARD[row.id]((values - mean) / scale, weights) for values in rows]
     np.testing.assert_allclose(scores, np.squeeze(wanted), rtol=1e-10, atol=1e-12)

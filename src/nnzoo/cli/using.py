@@ -129,7 +129,8 @@ def sample(
     model: ModelFile,
     n_samples: Annotated[int, typer.Option("--n-samples", min=1, max=100_000, help="How many.")] = 1,
     length: Annotated[
-        int, typer.Option("--length", min=1, max=1_000_000, help="Of texts: characters or words of each.")
+        int,
+        typer.Option("--length", min=1, max=1_000_000, help="Of texts: characters or words of each. Of logs: steps."),
     ] = 400,
     prompt: Annotated[str, typer.Option(help="Of texts: what they go on from.")] = "",
     temperature: Annotated[
@@ -140,7 +141,10 @@ def sample(
     ] = 1.0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Of images: a sheet of them, .png. Of rows: .csv, .tsv, .jsonl or .parquet."),
+        typer.Option(
+            metavar="FILE",
+            help="Of images: a sheet, .png. Of rows and steps: .csv, .tsv, .jsonl or .parquet. Of texts: .txt.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     as_json: Json = False,
@@ -157,10 +161,10 @@ def sample(
     drawn = trained.sample(n_samples, length=length, prompt=prompt, temperature=temperature, seed=seed)
     if kind == "image":
         told, text = _write_sheet(drawn, out)
-    elif kind == "table":
+    elif kind in ("table", "sequence"):
         told, text = _write_rows(drawn, out)
     else:
-        told, text = {"samples": drawn}, "\n".join(f"{prompt}{each}" for each in drawn)
+        told, text = _write_texts([f"{prompt}{each}" for each in drawn], drawn, out)
     if as_json:
         show_json(told)
     else:
@@ -186,6 +190,16 @@ def _write_rows(rows: "pl.DataFrame", out: Path | None) -> tuple[dict[str, Any],
     check_suffix(out)
     write_frames(iter([rows]), out)
     return {"samples": rows.height, "out": os.fspath(out)}, f"{rows.height:,} rows: {out}"
+
+
+def _write_texts(texts: list[str], drawn: list[str], out: Path | None) -> tuple[dict[str, Any], str]:
+    """Write texts to a file if there is one; returns what is told of them as JSON and as text."""
+    from nnzoo.files import write_output
+
+    if out is None:
+        return {"samples": drawn}, "\n".join(texts)
+    write_output(out, ("\n".join(texts) + "\n").encode("utf-8", "replace"), "The text")
+    return {"samples": len(texts), "out": os.fspath(out)}, f"{len(texts):,} text{'s' * (len(texts) != 1)}: {out}"
 
 
 def inspect(

@@ -20,10 +20,13 @@ from nnzoo.data.loaded import Part
 from nnzoo.data.recipe import Encoded, Recipe
 from nnzoo.data.sequences import OUTPUTS, Sequences, StepSchema
 from nnzoo.data.target import Target, encode_column
-from nnzoo.errors import SchemaError, quote
+from nnzoo.data.vocabulary import UNKNOWN
+from nnzoo.data.words import CodeCoder
+from nnzoo.errors import SchemaError, listing, quote
 from nnzoo.ragged import Ragged
 
 KEY = "sequences"
+MAX_SYMBOLS, MISSING = 10_000, "<missing>"
 _DAY = 86_400.0
 _MIN_SPAN = {"hour": 2 * _DAY, "day of week": 14 * _DAY, "day of month": 62 * _DAY, "month": 730 * _DAY}
 _MICROSECONDS = 1e6
@@ -109,6 +112,43 @@ class SequenceRecipe:
         if calendar is not None and schema.time is not None:
             steps = replace(steps, columns=(*steps.columns, schema.time), coders=(*steps.coders, calendar))
         return cls(steps, time, schema.name, schema.output, target)
+
+    @classmethod
+    def learn_symbols(cls, part: Part, schema: StepSchema) -> "SequenceRecipe":
+        """Learn to read each step as one symbol, a code, from the only column of categories; what is next is learned.
+
+        Parameters
+        ----------
+        part : Part
+            Training rows.
+        schema : StepSchema
+
+        Raises
+        ------
+        SchemaError
+            There is no column of categories, there are several, or no category repeats.
+        """
+        columns = [column for column in schema.inputs if column.kind == "category"]
+        if len(columns) != 1:
+            names = [column.name for column in columns or schema.inputs]
+            kind, found = ("ignore", listing(names)) if columns else ("category", "none")
+            raise SchemaError(
+                f"A step of symbols needs exactly one column of categories; got {found}.",
+                f"Say so: columns={{{names[-1]!r}: {kind!r}}} (--column {names[-1]}={kind}).",
+            )
+        coder = CodeCoder.learn(_sequences_of(part).frame[columns[0].name], MAX_SYMBOLS)
+        if coder is None:
+            name = quote(columns[0].name)
+            raise SchemaError(f"Column {name} needs categories that repeat; got none.", "Give more rows.")
+        return cls(Recipe((columns[0],), (coder,)), None, schema.name, "next")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What each code stands for, where a step is one symbol; else empty."""
+        coder = self.steps.coders[0]
+        if self.output != "next" or not isinstance(coder, CodeCoder):
+            return ()
+        return (UNKNOWN, *coder.categories, *[MISSING] * coder.with_missing)
 
     @property
     def columns(self) -> tuple[Column, ...]:

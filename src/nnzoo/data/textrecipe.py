@@ -90,6 +90,11 @@ class TextRecipe:
         return self.vocabulary.unit
 
     @property
+    def symbols(self) -> tuple[str, ...]:
+        """What each code stands for."""
+        return tuple(self.decode(np.array([code])) for code in range(self.vocabulary.n_codes))
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The column of the texts, as the only input."""
         return (Column(self.name, TEXT, f"{len(self.vocabulary.tokens):,} known {self.unit}s"),)

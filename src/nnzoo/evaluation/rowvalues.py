@@ -184,6 +184,31 @@ def denoise_linearly(
     return [constant, as_given, linear]
 
 
+def draw_linearly(known: np.ndarray, known_codes: np.ndarray, rows: np.ndarray, codes: np.ndarray) -> list[Competitor]:
+    """Return the squared error of each row that is left by the mean row, and by least squares from its code.
+
+    Where a code has one number for each label, 1 for its own and 0 for the others, the latter is the mean row of the
+    label.
+
+    Parameters
+    ----------
+    known, known_codes : array (n, d) and (n, k)
+        Training rows, of which at most 20,000 are looked at, and their codes.
+    rows, codes : array (m, d) and (m, k)
+        The rows that are measured, and their codes.
+    """
+    start = time.monotonic()
+    step = -(-len(known) // MAX_ROWS)
+    known, known_codes = known[::step], known_codes[::step]
+    mean = known.mean(axis=0)
+    constant = Competitor("constant", np.square(rows - mean).sum(axis=1), time.monotonic() - start, "the mean row")
+    start = time.monotonic()
+    weights = np.linalg.lstsq(np.column_stack([known_codes, np.ones(len(known))]), known - mean)[0]
+    drawn = mean + np.column_stack([codes, np.ones(len(codes))]) @ weights
+    note = "least squares; of labels the mean row of each"
+    return [constant, Competitor("linear", np.square(rows - drawn).sum(axis=1), time.monotonic() - start, note)]
+
+
 def density_by_components(known: np.ndarray, rows: np.ndarray, n_components: int) -> list[Competitor]:
     """Return the log-density of each row under a normal distribution, and under probabilistic principal components.
 

@@ -46,7 +46,7 @@ def _read(cell: Any, series: Any, name: str, title: str) -> Trace:
         for parameter in cell.parameters():
             count = parameter.numel()
             parameter.copy_(((torch.arange(count) * 7 % 11 - 5) / 5).reshape(parameter.shape))
-        state = tuple(torch.zeros(N_HIDDEN, dtype=torch.float64) for _ in range(cell.n_states))
+        state = tuple(torch.zeros(width, dtype=torch.float64) for width in cell.widths)
         for t, value in enumerate(x, start=1):
             following = cell.advance(cell.project(value), state)
             unit = int(following[0].abs().argmax())

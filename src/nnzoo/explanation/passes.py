@@ -61,7 +61,7 @@ def explain(model: Model, rows: Any, *, row: int | None = None, id: str | None =
     if isinstance(traced.X, Ragged) and 1 < len(traced.X.values) <= MAX_INFLUENCE_STEPS:
         steps.append(_influence(network, traced.X))
     predicted = _predicted(decoder.decode(chunk))
-    if isinstance(model.recipe, SequenceRecipe) and model.recipe.output == "next":
+    if isinstance(model.recipe, SequenceRecipe) and model.recipe.output == "next" and not model.recipe.symbols:
         steps.append(_to_unit(model.recipe, steps, traced.X.width))
     steps.append(_prediction(steps, model, predicted, labels))
     title = f"{type(network).__name__} reads {name}, and says {_said(predicted)}"
@@ -119,8 +119,8 @@ def _only(chunk: Any, place: int) -> Any:
 
 
 def _labels(model: Model) -> tuple[str, ...]:
-    if isinstance(model.recipe, TextRecipe) and model.recipe.output == "next":
-        return tuple(repr(model.recipe.decode(np.array([code])))[1:-1] for code in model.network.classes_)
+    if isinstance(model.recipe, SequenceRecipe | TextRecipe) and model.recipe.output == "next" and model.recipe.symbols:
+        return tuple(repr(model.recipe.symbols[code])[1:-1] for code in model.network.classes_)
     return tuple(str(label) for label in model.class_names())
 
 

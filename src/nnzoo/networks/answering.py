@@ -5,15 +5,23 @@ it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
-from nnzoo.errors import DataError
+from nnzoo.errors import DataError, UsageError
+from nnzoo.estimator import FittedState, Rows
+from nnzoo.heads import choose_head
+from nnzoo.networks.remembering import Remembering
 from nnzoo.ragged import Ragged
+from nnzoo.sequences import OUTPUTS as READ_OUTPUTS
 from nnzoo.sequences import to_ragged
+from nnzoo.targets import Target
+
+OUTPUTS = (*READ_OUTPUTS, "generated")
 
 
 def codes_of(owner: str, name: str, rows: Any) -> Ragged:
@@ -100,3 +108,108 @@ def _until(codes: Sequence[int], border: int) -> np.ndarray:
     found = np.asarray(codes, dtype=np.int64)
     ends = np.flatnonzero(found == border)
     return found[: ends[0]] if len(ends) else found
+
+
+class Answering(Remembering):
+    """A network that reads sequences, and with ``output="generated"`` answers them with sequences of codes.
+
+    The class has ``n_beams``, and a body that gives features of every step of an answer.
+    """
+
+    own_counts: ClassVar[tuple[str, ...]] = ("n_errors", "longest_answer")
+
+    def predict(self: Any, X: Any, *, lengths: Any = None) -> Any:
+        """Return the prediction of each sequence, of each step, or of what comes next, or the answers.
+
+        Parameters
+        ----------
+        X : Ragged, array (n, T, d) or (n, T), or list of arrays (T_i, d)
+        lengths : array of shape (n,), optional
+            Steps of each row of a padded array.
+
+        Returns
+        -------
+        ndarray or list of ndarray
+            "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,). "generated":
+            a list of arrays of codes.
+        """
+        if self.output != "generated":
+            return super().predict(X, lengths=lengths)
+        questions = self._read_inputs(self._cut_to(X, lengths))
+        border = len(self.classes_) - 1
+        return beam_search(self._log_shares, questions, border, self.n_beams, 2 * self.longest_answer_ + 1)
+
+    def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return accuracy or R²: of the sequences, of all steps, of all that comes next; or the share of right answers.
+
+        An answer is right where every code is.
+        """
+        if self.output != "generated":
+            return super().score(X, y, sample_weight)
+        right = [np.array_equal(said, wanted) for said, wanted in zip(self.predict(X), y, strict=True)]
+        return float(np.average(right, weights=sample_weight))
+
+    def _log_shares(self: Any, rows: Ragged) -> np.ndarray:
+        """Return log-probabilities (n, n_classes) of the code that follows each row, a question and what was said."""
+        network = self.network_.eval()
+        steps = self._to_inputs(rows)
+        with torch.inference_mode():
+            scores = network(steps)
+            n_said = split_at(steps, len(self.classes_) - 1)[1].lengths
+            ends = scores[(n_said.cumsum(0) - 1).to(scores.device)]
+            return torch.log_softmax(ends.double(), dim=1).cpu().numpy()
+
+    def _scores_of(self: Any, rows: Ragged) -> np.ndarray:
+        if self.output == "generated":
+            raise UsageError(
+                f"{type(self).__name__} with output='generated' gives answers, no scores of classes.", "Use predict."
+            )
+        return super()._scores_of(rows)
+
+    def _as_learned(self: Any, rows: Ragged) -> Ragged:
+        """Return the steps as the network reads them: their changes, if it learns those; questions with a border."""
+        if self.output != "generated":
+            return super()._as_learned(rows)
+        return in_one(rows, [np.zeros(0)] * len(rows), len(self.classes_) - 1)[0]
+
+    def _read(self: Any, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
+        """Check sequences and their target; of questions and answers, make one sequence of each pair."""
+        if self.output != "generated":
+            return super()._read(X, reset=reset, **target)
+        owner = type(self).__name__
+        if self.task != "classification" or list(self.categorical_features or ()) != [0]:
+            raise UsageError(f"{owner} generates codes.", "Pass task='classification' and categorical_features=[0].")
+        questions = codes_of(owner, "X", X)
+        if reset:
+            self.n_features_in_ = 1
+        if not target:
+            border = len(self.classes_) - 1
+            known = np.where(questions.values < border, questions.values, 0.0)
+            return "sequence", Ragged(known, questions.lengths), None
+        answers = codes_of(owner, "y", target["y"])
+        if len(answers) != len(questions):
+            raise DataError(
+                f"{owner} needs an answer to each of {len(questions):,} sequences; got {len(answers):,}.",
+                "Pass y as a list with one array of codes a sequence.",
+            )
+        if reset:
+            self.longest_answer_ = int(answers.lengths.max())
+            border = int(max(questions.values.max(), answers.values.max())) + 1
+        else:
+            border = len(self.classes_) - 1
+        return "sequence", *in_one(questions, answers, border)
+
+    def _learn_target(self: Any, rows: Rows) -> Target:
+        if self.output != "generated":
+            return super()._learn_target(rows)
+        classes = np.arange(int(rows.flat_y.max()) + 1)
+        return Target(choose_head(self.task, len(classes)), classes, len(classes), True, Standardizer.identity(1))
+
+    def _sizes(self: Any) -> dict[str, Any]:
+        return super()._sizes() | {"longest_answer": getattr(self, "longest_answer_", 0)}
+
+    def restore(self: Any, state: FittedState) -> Any:
+        """Take over a stored state."""
+        super().restore(state)
+        self.longest_answer_ = state.sizes["longest_answer"]
+        return self

@@ -78,6 +78,11 @@ def remember(past: Tensor | None, now: Tensor) -> Tensor:
     return now if past is None else torch.cat([past[:, 1 - REACH :], now], dim=1)
 
 
+def n_remembered(past: Tensor | None) -> int:
+    """Return how many past steps are still seen, beside present ones."""
+    return 0 if past is None else min(past.shape[1], REACH - 1)
+
+
 def weigh(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Return the softmax of scores (..., n_asking, n_steps) over the steps that may be seen; the others get 0."""
     return torch.softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf), dim=-1)

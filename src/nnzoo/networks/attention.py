@@ -17,22 +17,19 @@ al. 2017). What is next is learned by looking back only. To generate, it reads t
 one sequence whose answer looks back only (a prefix language model, Liu et al. 2018), where the paper has two stacks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, Whole
-from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
-from nnzoo.errors import DataError, UsageError
-from nnzoo.estimator import FittedState, Network, Rows
-from nnzoo.heads import choose_head
+from nnzoo.errors import UsageError
+from nnzoo.estimator import Network
 from nnzoo.inputs import Inputs
-from nnzoo.networks.answering import beam_search, codes_of, in_one, split_at
+from nnzoo.networks.answering import OUTPUTS, Answering, split_at
 from nnzoo.networks.attending import (
     ATTENTIONS,
     REACH,
@@ -44,78 +41,17 @@ from nnzoo.networks.attending import (
     remember,
     trace_matrix,
 )
+from nnzoo.networks.attending_bodies import AttendingBody, TransformerBody, embed, sight_of
 from nnzoo.networks.gated_cell import GRUCell
 from nnzoo.networks.gates import plain
-from nnzoo.networks.memory import Carried, Fused, RecurrentBody, State, draw_recurrent
+from nnzoo.networks.memory import Carried, Fused, RecurrentBody, draw_recurrent
+from nnzoo.networks.parameters import SequenceParameters, with_parameters
 from nnzoo.networks.parts import Dropout, TableInput
-from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
 from nnzoo.networks.transformer import POSITIONS, Transformer
-from nnzoo.ragged import Ragged
-from nnzoo.sequences import OUTPUTS
-from nnzoo.targets import Target
 from nnzoo.trace import Step, largest, written
 from nnzoo.tracing import Names
 
 BODIES = ("recurrent", "transformer")
-
-
-class AttendingBody(nn.Module):
-    """Features of every sequence, of every step, or of every step of an answer: what both bodies share.
-
-    Parameters
-    ----------
-    output : "sequence", "step", "next" or "generated"
-        "next" looks back only.
-    border : int
-        The code between question and answer, of "generated".
-
-    Attributes
-    ----------
-    n_out : int
-    """
-
-    n_out: int
-
-    def __init__(self, output: str, border: int) -> None:
-        super().__init__()
-        self.output = output
-        self.border = border
-        self.per_step = output != "sequence"
-        self.bidirectional = output != "next"
-
-    def forward(self, x: Steps) -> Tensor:
-        """Return (n, n_out), or (n_steps, n_out) of all steps, or of all steps from the border on, row after row."""
-        if self.output == "generated":
-            return self.answer(*split_at(x, self.border))
-        outputs, carried = self.advance(x)
-        return self.flat(outputs, x) if self.per_step else self.summary(carried)
-
-    def answer(self, question: Steps, said: Steps) -> Tensor:
-        """Return features (n_steps, n_out) of what was said: the border and the answer without its end."""
-        raise NotImplementedError
-
-    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
-        """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
-        raise NotImplementedError
-
-    def begin(self, x: Steps) -> tuple[Tensor, Carried]:
-        """Return the features with which the answers to questions, each with its border, begin."""
-        features = self.answer(*split_at(x, self.border))
-        return features[:, None], Carried((), features, x.lengths)
-
-    def flat(self, outputs: Tensor, x: Steps) -> Tensor:
-        """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
-        return x.unpadded(outputs)
-
-    def summary(self, carried: Carried) -> Tensor:
-        """Return one vector for each sequence, (n, n_out)."""
-        return carried.pooled
-
-    def last(self, outputs: Tensor, x: Steps, carried: Carried | None) -> Tensor:
-        """Return the outputs of the last step of each row so far."""
-        lengths = x.lengths.to(outputs.device)
-        found = outputs[torch.arange(len(outputs), device=outputs.device), (lengths - 1).clamp(min=0)]
-        return found if carried is None else torch.where(lengths[:, None] > 0, found, carried.pooled)
 
 
 class RecurrentAttentionBody(AttendingBody):
@@ -172,8 +108,8 @@ class RecurrentAttentionBody(AttendingBody):
         h, read = self.encoder.advance(x, before)
         n_steps = read.n_steps if carried is None else read.n_steps + carried.n_steps
         if self.bidirectional:
-            pooled = self._look(read.pooled[:, None], h, _sight_of(x))
-            outputs = self._look(h, h, _sight_of(x)) if self.per_step else pooled
+            pooled = self._look(read.pooled[:, None], h, sight_of(x))
+            outputs = self._look(h, h, sight_of(x)) if self.per_step else pooled
             return outputs, Carried((*read.layers, (h, read.pooled)), pooled[:, 0], n_steps)
         told = remember(None if carried is None else carried.layers[-1][0], h)
         outputs = self._look(h, told, look_back(h.shape[1], told.shape[1], h.device))
@@ -182,7 +118,7 @@ class RecurrentAttentionBody(AttendingBody):
     def answer(self, question: Steps, said: Steps) -> Tensor:
         """Return features of what was said."""
         h, read = self.encoder.advance(question)
-        outputs = self.decoder(h, _sight_of(question), read.pooled, _embed(said, self.encoder.table))
+        outputs = self.decoder(h, sight_of(question), read.pooled, embed(said, self.encoder.table))
         return self.dropout(self.flat(outputs, said))
 
     def _look(self, q: Tensor, told: Tensor, sight: Sight) -> Tensor:
@@ -199,7 +135,7 @@ class RecurrentAttentionBody(AttendingBody):
         h, read = self.encoder.advance(x)
         if self.per_step:
             if x.longest <= REACH:
-                sight = _sight_of(x) if self.bidirectional else Sight(causal=True)
+                sight = sight_of(x) if self.bidirectional else Sight(causal=True)
                 words = "Each line is a step that asks; where it is coloured, there it looks."
                 yield trace_matrix(self.attention.weights(h, h, sight)[0], "A", words)
             told = h[0] if self.bidirectional else h[0, -REACH:]
@@ -216,7 +152,7 @@ class RecurrentAttentionBody(AttendingBody):
         """Yield where the decoder looks while it says what was said."""
         yield from self.encoder.trace(question, question.values, names, brief=True)
         h, read = self.encoder.advance(question)
-        features, weights = self.decoder.run(h, Sight(), read.pooled, _embed(said, self.encoder.table))
+        features, weights = self.decoder.run(h, Sight(), read.pooled, embed(said, self.encoder.table))
         words = "Each line is a step of the answer; where it is coloured, there it looks in the question."
         yield trace_matrix(weights[0], "A", words)
         last = plain(features[0, -1])
@@ -301,84 +237,6 @@ class Decoder(nn.Module):
         return self(h, sight, read, said), torch.cat(weights, dim=1)
 
 
-class TransformerBody(AttendingBody):
-    """Layers of attention of all steps to all steps; one vector a sequence is the mean of its steps.
-
-    Parameters
-    ----------
-    table : TableInput
-    output, border
-        As of :class:`AttendingBody`.
-    transformer : Transformer
-    dropout : float
-    """
-
-    def __init__(
-        self, table: TableInput, output: str, border: int, *, transformer: Transformer, dropout: float
-    ) -> None:
-        super().__init__(output, border)
-        self.table = table
-        self.transformer = transformer
-        self.n_out = int(transformer.enter.out_features)
-        self.dropout = Dropout(dropout)
-
-    def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
-        """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
-        if self.output == "generated":
-            return self.begin(x)
-        h = _embed(x, self.table)
-        past: tuple[State, ...] | None = None if carried is None else carried.layers
-        n_past = 0 if past is None else min(past[0][0].shape[1], REACH - 1)
-        first = 0 if carried is None else int(carried.n_steps.max())
-        sight = _sight_of(x) if self.bidirectional else look_back(h.shape[1], n_past + h.shape[1], h.device)
-        outputs, kept = self.transformer(h, sight, past, first)
-        outputs, lengths = self.dropout(outputs), x.lengths.to(outputs.device)
-        if self.bidirectional:
-            pooled = (outputs * x.mask()[..., None]).sum(dim=1) / lengths[:, None]
-        else:
-            pooled = self.last(outputs, x, carried)
-        return outputs, Carried(kept, pooled, lengths if carried is None else lengths + carried.n_steps)
-
-    def answer(self, question: Steps, said: Steps) -> Tensor:
-        """Return features of what was said."""
-        n_before, whole = question.lengths, Steps(question.values, question.starts, question.lengths + said.lengths)
-        place = torch.arange(whole.longest)
-        mask = (place <= place[:, None]) | (place < n_before[:, None, None])
-        outputs, _ = self.transformer(_embed(whole, self.table), Sight(mask.to(whole.device)))
-        ends = Steps(outputs.flatten(0, 1), torch.arange(len(whole)) * whole.longest + n_before, said.lengths)
-        return self.dropout(ends.flat())
-
-    def trace(self, x: Steps, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield how one sequence is read, layer by layer."""
-        read = self.table(x.flat())
-        yield from self.table.trace(x.flat(), read, names)
-        names.labels = ()
-        h = x.like(read).padded()
-        sight = Sight() if self.bidirectional else look_back(x.longest, x.longest, h.device)
-        if self.output == "generated":
-            place = torch.arange(x.longest, device=h.device)
-            n_before = split_at(x, self.border)[0].lengths.to(h.device)
-            sight = Sight(((place <= place[:, None]) | (place < n_before))[None])
-        yield from self.transformer.trace(h, sight, names)
-        if self.per_step:
-            return
-        outputs, v = plain(self.transformer(h, sight)[0][0]), plain(output[0])
-        before, name = f"n{names.number}", f"v{names.number}"
-        cell = largest(v)
-        names.last = name
-        yield Step(
-            "mean of steps",
-            "One vector for the sequence",
-            f"{name} = mean over t of {before}(t)",
-            f"{name}[{cell[0] + 1}] = {written(outputs[:, cell[0]].sum())} / {len(outputs)} = {written(v[cell])}",
-            name,
-            v,
-            "The last layer of the network sees this one vector, however long the sequence was.",
-            {before: outputs},
-            cell,
-        )
-
-
 def _make_layer(n_in: int, n_hidden: int) -> nn.Module:
     """Return one layer of gated recurrent units in one direction."""
     kernel = nn.GRU(n_in, n_hidden, batch_first=True)
@@ -386,17 +244,8 @@ def _make_layer(n_in: int, n_hidden: int) -> nn.Module:
     return Fused(kernel, partial(GRUCell, n_in, n_hidden))
 
 
-def _embed(x: Steps, table: TableInput) -> Tensor:
-    """Return the steps as a table gives their values, zeros behind the end of a row: (n, longest, table.n_out)."""
-    return x.like(table(x.flat())).padded()
-
-
-def _sight_of(x: Steps) -> Sight:
-    """Return the sight of all steps that are there."""
-    return Sight() if bool((x.lengths == x.longest).all()) else Sight(x.mask()[:, None])
-
-
-class AttentionNetwork(Remembering, Network):
+@with_parameters
+class AttentionNetwork(SequenceParameters, Answering, Network):
     """Attention network for sequences, series and symbols: it looks at all steps and chooses what it needs.
 
     e_j = vᵀ tanh(W q + U h_j + b), α = softmax(e), c = Σ α_j h_j: every step gets a share α of what is said. Rows are
@@ -405,7 +254,6 @@ class AttentionNetwork(Remembering, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
     output : "sequence", "step", "next" or "generated", default "sequence"
         One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
         "generated" answers sequences of codes with sequences of codes: X and y are lists of arrays (T_i,).
@@ -428,55 +276,22 @@ class AttentionNetwork(Remembering, Network):
     dropout : float, default 0.0
         Share of the values left out at random: of what each layer of a transformer adds, or between recurrent layers,
         and before the last layer of the network.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
     bptt_steps : int or None, default None
         Truncated backpropagation, of output="next": walk along long sequences in windows of so many steps and move the
         weights after each; earlier steps are seen (1,024 at most), but no gradient flows into them.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
     learning_rate : float, default 0.001
         Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     warmup : float, default 0.0
         Share of the steps in which the learning rate rises from zero.
-    batch_size : int, default 64
-        Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default 1.0
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
-        on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of SequenceParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
     classes_ : ndarray of shape (n_classes,)
         Of "generated" all codes of the alphabet, and last the border, which ends an answer.
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
     longest_answer_ : int
         Of "generated": codes of the longest answer in training. Answers end at twice as many.
-    n_iter_, best_epoch_ : int
-    history_ : dict of str to list
+    Others: those of SequenceParameters.
 
     References
     ----------
@@ -496,10 +311,19 @@ class AttentionNetwork(Remembering, Network):
     True
     """
 
+    body: str = "recurrent"
+    attention: str = "auto"
+    n_layers: int = 1
+    n_heads: int = 4
+    positions: str = "rotary"
+    n_beams: int = 1
+    learning_rate: float = 1e-3
+    warmup: float = 0.0
+
     ranges: ClassVar[Mapping[str, Range]] = {
-        name: allowed for name, allowed in RECURRENT_RANGES.items() if name not in ("bidirectional", "pooling")
-    } | {
-        "output": OneOf((*OUTPUTS, "generated")),
+        **SequenceParameters.ranges,
+        "n_layers": Whole(1, 100),
+        "output": OneOf(OUTPUTS),
         "body": OneOf(BODIES),
         "attention": OneOf(ATTENTIONS),
         "n_heads": Whole(1, 1000),
@@ -507,74 +331,6 @@ class AttentionNetwork(Remembering, Network):
         "n_beams": Whole(1, 1000),
         "warmup": Real(0.0, 1.0),
     }
-    own_counts: ClassVar[tuple[str, ...]] = ("n_errors", "longest_answer")
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        body: str = "recurrent",
-        attention: str = "auto",
-        n_hidden: int = 128,
-        n_layers: int = 1,
-        n_heads: int = 4,
-        positions: str = "rotary",
-        n_beams: int = 1,
-        dropout: float = 0.0,
-        differences: bool = False,
-        bptt_steps: int | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        warmup: float = 0.0,
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 1.0,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.body = body
-        self.attention = attention
-        self.n_hidden = n_hidden
-        self.n_layers = n_layers
-        self.n_heads = n_heads
-        self.positions = positions
-        self.n_beams = n_beams
-        self.dropout = dropout
-        self.differences = differences
-        self.bptt_steps = bptt_steps
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.warmup = warmup
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def looks_ahead(self, output: str) -> bool:
         """Return whether a step of such an output is read with what comes after it."""
@@ -617,101 +373,3 @@ class AttentionNetwork(Remembering, Network):
     def gradient_settings(self) -> dict[str, Any]:
         """Return how the weights move, as keywords of GradientSettings."""
         return super().gradient_settings() | {"warmup": self.warmup}
-
-    # Answers that are generated
-
-    def predict(self, X: Any, *, lengths: Any = None) -> Any:
-        """Return the prediction of each sequence, of each step, or of what comes next, or the answers.
-
-        Parameters
-        ----------
-        X : Ragged, array (n, T, d) or (n, T), or list of arrays (T_i, d)
-        lengths : array of shape (n,), optional
-            Steps of each row of a padded array.
-
-        Returns
-        -------
-        ndarray or list of ndarray
-            "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,). "generated":
-            a list of arrays of codes.
-        """
-        if self.output != "generated":
-            return super().predict(X, lengths=lengths)
-        questions = self._read_inputs(self._cut_to(X, lengths))
-        border = len(self.classes_) - 1
-        return beam_search(self._log_shares, questions, border, self.n_beams, 2 * self.longest_answer_ + 1)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return accuracy or R²: of the sequences, of all steps, of all that comes next; or the share of right answers.
-
-        An answer is right where every code is.
-        """
-        if self.output != "generated":
-            return super().score(X, y, sample_weight)
-        right = [np.array_equal(said, wanted) for said, wanted in zip(self.predict(X), y, strict=True)]
-        return float(np.average(right, weights=sample_weight))
-
-    def _log_shares(self, rows: Ragged) -> np.ndarray:
-        """Return log-probabilities (n, n_classes) of the code that follows each row, a question and what was said."""
-        network = self.network_.eval()
-        steps = self._to_inputs(rows)
-        with torch.inference_mode():
-            scores = network(steps)
-            n_said = split_at(steps, len(self.classes_) - 1)[1].lengths
-            ends = scores[(n_said.cumsum(0) - 1).to(scores.device)]
-            return torch.log_softmax(ends.double(), dim=1).cpu().numpy()
-
-    def _scores_of(self, rows: Ragged) -> np.ndarray:
-        if self.output == "generated":
-            raise UsageError(
-                f"{type(self).__name__} with output='generated' gives answers, no scores of classes.", "Use predict."
-            )
-        return super()._scores_of(rows)
-
-    def _as_learned(self, rows: Ragged) -> Ragged:
-        """Return the steps as the network reads them: their changes, if it learns those; questions with a border."""
-        if self.output != "generated":
-            return super()._as_learned(rows)
-        return in_one(rows, [np.zeros(0)] * len(rows), len(self.classes_) - 1)[0]
-
-    def _read(self, X: Any, *, reset: bool, **target: Any) -> tuple[str, Any, Any]:
-        """Check sequences and their target; of questions and answers, make one sequence of each pair."""
-        if self.output != "generated":
-            return super()._read(X, reset=reset, **target)
-        owner = type(self).__name__
-        if self.task != "classification" or list(self.categorical_features or ()) != [0]:
-            raise UsageError(f"{owner} generates codes.", "Pass task='classification' and categorical_features=[0].")
-        questions = codes_of(owner, "X", X)
-        if reset:
-            self.n_features_in_ = 1
-        if not target:
-            border = len(self.classes_) - 1
-            known = np.where(questions.values < border, questions.values, 0.0)
-            return "sequence", Ragged(known, questions.lengths), None
-        answers = codes_of(owner, "y", target["y"])
-        if len(answers) != len(questions):
-            raise DataError(
-                f"{owner} needs an answer to each of {len(questions):,} sequences; got {len(answers):,}.",
-                "Pass y as a list with one array of codes a sequence.",
-            )
-        if reset:
-            self.longest_answer_ = int(answers.lengths.max())
-            border = int(max(questions.values.max(), answers.values.max())) + 1
-        else:
-            border = len(self.classes_) - 1
-        return "sequence", *in_one(questions, answers, border)
-
-    def _learn_target(self, rows: Rows) -> Target:
-        if self.output != "generated":
-            return super()._learn_target(rows)
-        classes = np.arange(int(rows.flat_y.max()) + 1)
-        return Target(choose_head(self.task, len(classes)), classes, len(classes), True, Standardizer.identity(1))
-
-    def _sizes(self) -> dict[str, Any]:
-        return super()._sizes() | {"longest_answer": getattr(self, "longest_answer_", 0)}
-
-    def restore(self, state: FittedState) -> Any:
-        """Take over a stored state."""
-        super().restore(state)
-        self.longest_answer_ = state.sizes["longest_answer"]
-        return self

@@ -26,8 +26,9 @@ from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import CODING_RANGES, make_coders
-from nnzoo.networks.parts import ACTIVATIONS
+from nnzoo.networks.coding import dense_layers_of, make_coders
+from nnzoo.networks.parameters import CodingParameters, with_parameters
+from nnzoo.networks.parts import ACTIVATIONS, HiddenLayers
 from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, Unlabelled, reconstruction_values, weighted_quantile
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -137,7 +138,8 @@ def squared_jacobian(z: Tensor, x: Tensor) -> Tensor:
     return torch.stack([slope.flatten(1).square().sum(dim=1) for slope in slopes]).sum(dim=0)
 
 
-class Autoencoder(Unlabelled, Network):
+@with_parameters
+class Autoencoder(CodingParameters, Unlabelled, Network):
     """Autoencoder: compresses rows into a code of few numbers, and brings them back.
 
     z = f(x), x̂ = g(z), trained on Σ ‖x - x̂‖². Columns of tables are standardised, images by channel; what comes back
@@ -151,8 +153,6 @@ class Autoencoder(Unlabelled, Network):
         Dense layers between rows and code; the decoder has them in reverse. () makes a linear autoencoder of a table.
     n_filters : tuple of int, default (32, 64)
         Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
-    activation : str, default "relu"
-        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     tied : bool, default False
         The decoder's weights are the encoder's, transposed; images are then flat rows.
     loss : "squared", "bernoulli" or "huber", default "squared"
@@ -164,24 +164,8 @@ class Autoencoder(Unlabelled, Network):
     optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
         "lbfgs" takes all rows at each step.
     learning_rate : float, default 0.001
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     batch_size : int, default 128
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of CodingParameters.
 
     Attributes
     ----------
@@ -208,68 +192,26 @@ class Autoencoder(Unlabelled, Network):
     ((150, 2), (150, 4))
     """
 
-    kinds = ("table", "image", "sequence")
+    n_components: int = 2
+    hidden_layer_sizes: Sequence[int] = (128,)
+    n_filters: Sequence[int] = (32, 64)
+    tied: bool = False
+    loss: str = "squared"
+    contractive: float = 0.0
+    contamination: float = 0.01
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_GRADIENT_RANGES,
-        **CODING_RANGES,
+        **CodingParameters.ranges,
+        "optimizer": UNLABELLED_GRADIENT_RANGES["optimizer"],
         "tied": Truth(),
         "loss": OneOf(tuple(LOSSES)),
         "contractive": Real(0.0),
         "contamination": Real(0.0, 0.5, above=True),
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 2,
-        hidden_layer_sizes: Sequence[int] = (128,),
-        n_filters: Sequence[int] = (32, 64),
-        activation: str = "relu",
-        tied: bool = False,
-        loss: str = "squared",
-        contractive: float = 0.0,
-        contamination: float = 0.01,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        batch_size: int = 128,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_filters = n_filters
-        self.activation = activation
-        self.tied = tied
-        self.loss = loss
-        self.contractive = contractive
-        self.contamination = contamination
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def in_unit_range(self) -> bool:
@@ -295,6 +237,10 @@ class Autoencoder(Unlabelled, Network):
             loss=self.loss,
             contractive=self.contractive,
         )
+
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the dense layers between rows and code, for a network that starts from them."""
+        return dense_layers_of(self)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return how far the score of each row lies above ``offset_``: below 0 it is an outlier: (n,)."""

@@ -26,13 +26,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nnzoo.checks import OneOf, Range, Truth, Whole
+from nnzoo.checks import Range, Truth, Whole
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.forward import forward_in_blocks
-from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network, ScoreNetwork, only_if
+from nnzoo.estimator import Encoder, Network, ScoreNetwork, only_if
 from nnzoo.heads import HEADS
 from nnzoo.inputs import PIXEL_MAX, Inputs
+from nnzoo.networks.parameters import ImageParameters, with_parameters
 from nnzoo.networks.parts import ChannelsFirst, draw_normal, initialize
 from nnzoo.trace import MAX_SHOWN, Step, cell_name, factor, largest, sum_of_products, written
 from nnzoo.tracing import Names, array, trace_layers
@@ -320,7 +321,8 @@ def _reconstructs(network: Any) -> bool:
     return network.reconstruction
 
 
-class CapsuleNetwork(Encoder, Network):
+@with_parameters
+class CapsuleNetwork(ImageParameters, Encoder, Network):
     """Capsule network for images: the length of a class capsule says that the class is there.
 
     v_k = squash(Σ_i c_ik W_ik u_i), with couplings c found by agreement. An array (n, H, W) is read as grey images,
@@ -347,44 +349,18 @@ class CapsuleNetwork(Encoder, Network):
         Rounds of routing; 1 takes the mean of all predictions.
     reconstruction : bool, default True
         Whether a decoder learns to rebuild the image, which keeps its pose in the capsules.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     batch_size : int, default 128
         Rows a step.
     n_epochs : int, default 50
         Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
-    kind : None or "image", default None
-        What the arrays are.
-    input_shape : list of int or None
-        Shape of a row, (height, width[, channels]), where rows come flat.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 100,000 numbers in all; bfloat16 from 1,000 images on, where the
-        processor multiplies in it; else float32. What was trained in bfloat16 predicts in float32.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ImageParameters.
 
     Attributes
     ----------
     network_ : torch.nn.Module
         Rows (n, *shape) to scores (n, n_scores). Its last layer has fixed weights: it passes the scores of the capsules
         on, or of two classes their difference.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-    best_epoch_ : int
+    Others: those of ImageParameters.
 
     References
     ----------
@@ -400,12 +376,20 @@ class CapsuleNetwork(Encoder, Network):
     True
     """
 
-    kinds = ("image",)
+    n_filters: int = 32
+    kernel_size: int = 9
+    n_primary: int = 8
+    primary_dim: int = 4
+    class_dim: int = 8
+    n_routing: int = 3
+    reconstruction: bool = True
+    batch_size: int = 128
+    n_epochs: int = 50
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
     task = "classification"
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name != "task"},
-        **GRADIENT_RANGES,
-        "kind": OneOf((None, "image")),
+        **ImageParameters.ranges,
         "n_filters": Whole(1, 10**6),
         "kernel_size": Whole(1, 1000),
         "n_primary": Whole(1, 10**6),
@@ -414,59 +398,6 @@ class CapsuleNetwork(Encoder, Network):
         "n_routing": Whole(1, 1000),
         "reconstruction": Truth(),
     }
-
-    def __init__(
-        self,
-        *,
-        n_filters: int = 32,
-        kernel_size: int = 9,
-        n_primary: int = 8,
-        primary_dim: int = 4,
-        class_dim: int = 8,
-        n_routing: int = 3,
-        reconstruction: bool = True,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 128,
-        n_epochs: int = 50,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_filters = n_filters
-        self.kernel_size = kernel_size
-        self.n_primary = n_primary
-        self.primary_dim = primary_dim
-        self.class_dim = class_dim
-        self.n_routing = n_routing
-        self.reconstruction = reconstruction
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
         """Return gradient descent on the margin loss and the error of the decoder."""

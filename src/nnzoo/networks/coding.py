@@ -6,11 +6,14 @@ transposed one with the same kernel gives 2N - 1, or with one more row of output
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from nnzoo.checks import Each, OneOf, Range, Whole
-from nnzoo.networks.parts import ACTIVATIONS, choose_init, dense_layer, initialize, layer_widths
+from nnzoo.errors import UsageError
+from nnzoo.networks.parts import ACTIVATIONS, HiddenLayers, choose_init, dense_layer, initialize, layer_widths
 
 CODING_RANGES: dict[str, Range] = {
     "hidden_layer_sizes": Each(Whole(1, 10**9)),
@@ -73,6 +76,28 @@ def make_coders(
     decoder = [*_dense(n_components, back, activation), _last(back[-1] if back else n_components, n_inner)]
     decoder += [ACTIVATIONS[activation](), nn.Unflatten(1, inner), *maps_out] if maps_out else [nn.Unflatten(1, shape)]
     return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+
+def dense_layers_of(network: Any) -> HiddenLayers:
+    """Return the dense layers between rows and code of a fitted network; the code itself has no activation.
+
+    Raises
+    ------
+    UsageError
+        Convolutions stand before them, or there is none.
+    """
+    check_is_fitted(network)
+    owner, encoder = type(network).__name__, network.network_.body.encoder
+    layers = [module for module in encoder if isinstance(module, nn.Sequential)]
+    if any(isinstance(module, nn.Conv2d) for module in encoder) or not layers:
+        raise UsageError(
+            f"{owner} gives dense layers from rows on; it was trained with n_filters={tuple(network.n_filters)} and "
+            f"hidden_layer_sizes={tuple(network.hidden_layer_sizes)}.",
+            "Train it with n_filters=() and at least one hidden layer.",
+        )
+    parts: list[Any] = [layer[0] for layer in layers]
+    weights = tuple((part.weight.detach(), part.bias.detach()) for part in parts)
+    return HiddenLayers(owner, network.inputs_, weights, network.activation)
 
 
 def _dense(n_in: int, sizes: Sequence[int], activation: str) -> list[nn.Module]:

@@ -26,8 +26,10 @@ from torch.nn import functional
 from nnzoo.checks import Each, OneOf, Range, Whole, either
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.errors import ParameterError
-from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
+from nnzoo.estimator import Encoder, Network
+from nnzoo.heads import TASKS
 from nnzoo.inputs import Inputs
+from nnzoo.networks.parameters import ImageParameters, with_parameters
 from nnzoo.networks.parts import (
     ACTIVATIONS,
     DENSE_RANGES,
@@ -259,7 +261,8 @@ class DeepConvolutionalBody(nn.Module):
         return self.dense(self.features(x))
 
 
-class DeepConvolutionalNetwork(Encoder, Network):
+@with_parameters
+class DeepConvolutionalNetwork(ImageParameters, Encoder, Network):
     """Convolutional network for images and signals.
 
     y_k = f(Σ_c w_kc ∗ x_c + b_k), then pooling, repeated. An array (n, H, W) is read as grey images, (n, H, W, C) as
@@ -289,44 +292,23 @@ class DeepConvolutionalNetwork(Encoder, Network):
     augment : None, "shift" or "shift_flip", default None
         In training, move every image by up to 2 pixels (1 below 20 pixels) each time, or also mirror it left to right
         every other time. Mirror images only where they mean the same: no digits, no letters. Signals stay.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
     schedule : "constant", "cosine" or "one_cycle", default "constant"
         "one_cycle" with a learning rate of 0.01 learns fastest where the number of epochs is known.
     batch_size : int, default 256
         Rows a step. The normalisation needs some dozens of steps in all: take less where there are few rows.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
     weight_decay : float, default 0.0001
         L2 penalty.
-    clip_norm : float or None, default None
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
     kind : None, "image" or "sequence", default None
         What the arrays are; None takes rows of two dimensions as signals, all else as images.
     input_shape : list of int or None
         Shape of a row, (height, width[, channels]) or (steps, channels), where rows come flat.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 100,000 numbers in all; bfloat16 from 1,000 images on, where the
-        processor multiplies in it; else float32. What was trained in bfloat16 predicts in float32.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ImageParameters.
 
     Attributes
     ----------
     network_ : torch.nn.Module
         Rows (n, *shape) to scores (n, n_scores).
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-    best_epoch_ : int
+    Others: those of ImageParameters.
 
     References
     ----------
@@ -343,10 +325,24 @@ class DeepConvolutionalNetwork(Encoder, Network):
     True
     """
 
-    kinds = ("image", "sequence")
+    task: str = "classification"
+    n_filters: Sequence[int] = (32, 64, 128)
+    kernel_size: int = 3
+    pool: str = "max"
+    pool_size: int = 2
+    stride: int = 1
+    padding: str | Sequence[str] = "same"
+    activation: str = "relu"
+    hidden_layer_sizes: Sequence[int] = ()
+    normalization: str | None = "batch"
+    dropout: float = 0.25
+    augment: str | None = None
+    weight_decay: float = 1e-4
+
+    kinds: ClassVar[tuple[str, ...]] = ("image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **LEARNER_RANGES,
-        **GRADIENT_RANGES,
+        "task": OneOf(TASKS),
+        **ImageParameters.ranges,
         **DENSE_RANGES,
         "kind": OneOf((None, "image", "sequence")),
         "normalization": OneOf((None, "batch")),
@@ -359,69 +355,6 @@ class DeepConvolutionalNetwork(Encoder, Network):
         "hidden_layer_sizes": Each(Whole(1, 10**9), high=1000),
         "augment": OneOf((None, *AUGMENTS)),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        n_filters: Sequence[int] = (32, 64, 128),
-        kernel_size: int = 3,
-        pool: str = "max",
-        pool_size: int = 2,
-        stride: int = 1,
-        padding: str | Sequence[str] = "same",
-        activation: str = "relu",
-        hidden_layer_sizes: Sequence[int] = (),
-        normalization: str | None = "batch",
-        dropout: float = 0.25,
-        augment: str | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 256,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 1e-4,
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.n_filters = n_filters
-        self.kernel_size = kernel_size
-        self.pool = pool
-        self.pool_size = pool_size
-        self.stride = stride
-        self.padding = padding
-        self.activation = activation
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.normalization = normalization
-        self.dropout = dropout
-        self.augment = augment
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @classmethod
     def lenet5(cls, **params: Any) -> Self:

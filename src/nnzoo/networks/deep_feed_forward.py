@@ -7,22 +7,37 @@
 With no hidden layer the network *is* linear regression (g the identity), logistic regression (g the sigmoid) or softmax
 regression (g the softmax). Initial weights: He W ~ N(0, 2/n_in), Glorot N(0, 2/(n_in + n_out)), LeCun N(0, 1/n_in).
 
-Sources: Rumelhart, Hinton & Williams 1986; Glorot & Bengio 2010; He et al. 2015; Klambauer et al. 2017 (SELU).
+A network may also start from the layers of a fitted autoencoder, which has seen many rows without labels; the head then
+learns from few.
+
+Sources: Rumelhart, Hinton & Williams 1986; Glorot & Bengio 2010; He et al. 2015; Klambauer et al. 2017 (SELU); Erhan et
+al. 2010 (pre-training).
 Sibling: feed_forward.py (exactly one hidden layer).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
-from nnzoo.checks import Each, OneOf, Range, Real, Truth, Whole, either
+from nnzoo.checks import Each, Offering, OneOf, Range, Real, Truth, Whole, either
 from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.scaling import Standardizer
+from nnzoo.errors import DataError, UsageError
 from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
 from nnzoo.networks.backpropagation import dense_trainer
-from nnzoo.networks.parts import DENSE_RANGES, OPTIONAL_INIT, TableInput, choose_init, dense_layer, layer_widths
+from nnzoo.networks.parts import (
+    DENSE_RANGES,
+    OPTIONAL_INIT,
+    HiddenLayers,
+    TableInput,
+    choose_init,
+    dense_layer,
+    layer_widths,
+)
 from nnzoo.training.gradient import GradientSettings
 from nnzoo.training.loop import Trainer
 
@@ -65,6 +80,13 @@ class DeepFeedForwardBody(nn.Module):
         """Return the dense layers in their order."""
         return list(self.hidden)
 
+    @torch.no_grad()
+    def take_over(self, given: HiddenLayers) -> None:
+        """Copy weights and biases into the first layers, as many as are given."""
+        for layer, (weight, bias) in zip(self.layers(), given.layers, strict=False):
+            layer[0].weight.copy_(weight)
+            layer[0].bias.copy_(bias)
+
 
 class DeepFeedForward(Encoder, Network):
     """Feed-forward network with any number of hidden layers, trained by backpropagation.
@@ -82,6 +104,10 @@ class DeepFeedForward(Encoder, Network):
         f: "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     init : None, "he", "glorot", "lecun" or "orthogonal", default None
         Initial weights of the hidden layers; None follows the activation.
+    start_from : None or a fitted network, default None
+        An Autoencoder, DenoisingAutoencoder or another with ``hidden_layers()``: the first hidden layers begin with the
+        weights of its layers, as far as either has any, and inputs are scaled as there. Sizes and activation must
+        agree. A model file holds what was learned, and None here.
     dropout : float, default 0.0
         Share of hidden units left out at random in a training step.
     normalization : None, "batch" or "layer", default None
@@ -155,6 +181,7 @@ class DeepFeedForward(Encoder, Network):
         **DENSE_RANGES,
         "hidden_layer_sizes": Each(Whole(1, 10**9), high=1000),
         "init": OPTIONAL_INIT,
+        "start_from": either(OneOf((None,)), Offering("hidden_layers", "a network with hidden_layers()")),
         "optimizer": either(OneOf(("auto",)), GRADIENT_RANGES["optimizer"]),
         "weight_decay": either(OneOf(("auto",)), GRADIENT_RANGES["weight_decay"]),
         "warmup": Real(0.0, 1.0),
@@ -168,6 +195,7 @@ class DeepFeedForward(Encoder, Network):
         hidden_layer_sizes: Sequence[int] = (256, 128),
         activation: str = "relu",
         init: str | None = None,
+        start_from: Any = None,
         dropout: float = 0.0,
         normalization: str | None = None,
         optimizer: str = "auto",
@@ -195,6 +223,7 @@ class DeepFeedForward(Encoder, Network):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
+        self.start_from = start_from
         self.dropout = dropout
         self.normalization = normalization
         self.optimizer = optimizer
@@ -220,7 +249,7 @@ class DeepFeedForward(Encoder, Network):
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body; images and sequences are flattened."""
-        return DeepFeedForwardBody(
+        body = DeepFeedForwardBody(
             TableInput(inputs.n_features, inputs.n_codes),
             self.hidden_layer_sizes,
             activation=self.activation,
@@ -228,6 +257,29 @@ class DeepFeedForward(Encoder, Network):
             normalization=self.normalization,
             dropout=self.dropout,
         )
+        if self.start_from is not None:
+            given = self.start_from.hidden_layers()
+            self._check_start(given, inputs)
+            body.take_over(given)
+        return body
+
+    def standardize(self, X: np.ndarray, weight: np.ndarray | None, codes: Collection[int]) -> Standardizer:
+        """Return the scaling of a table, or that of the network which this one starts from."""
+        if self.start_from is not None:
+            return self.start_from.hidden_layers().inputs.standard
+        return super().standardize(X, weight, codes)
+
+    def standardize_channels(self, X: np.ndarray, weight: np.ndarray | None, *, pixels: bool) -> Standardizer:
+        """Return the scaling of images and signals, or that of the network which this one starts from."""
+        if self.start_from is not None:
+            return self.start_from.hidden_layers().inputs.standard
+        return super().standardize_channels(X, weight, pixels=pixels)
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an untrained copy; what it starts from stays fitted."""
+        copy = super().__sklearn_clone__()
+        copy.start_from = self.start_from
+        return copy
 
     def gradient_settings(self) -> dict[str, Any]:
         """Return how the weights move, with the two "auto" values decided."""
@@ -243,3 +295,33 @@ class DeepFeedForward(Encoder, Network):
         """Return gradient descent, by the rule of backpropagation written out where the layers are plain."""
         settings = GradientSettings(n_steps=n_steps, **self.gradient_settings())
         return dense_trainer(network, self.target_.head, settings, Arithmetic.named(self.arithmetic_))
+
+    # Inside
+
+    def _check_start(self, given: HiddenLayers, inputs: Inputs) -> None:
+        """Refuse layers that read other rows, or are other layers, than those of this network."""
+        mine, theirs = ((each.kind, each.shape, each.pixels) for each in (inputs, given.inputs))
+        if mine != theirs or inputs.n_codes:
+            raise DataError(
+                f"DeepFeedForward starts from layers of {given.owner}, which read {_rows_in_words(given.inputs)}; "
+                f"these are {_rows_in_words(inputs)}.",
+                "Give both the same kind of rows, of the same shape and type, and no categorical_features.",
+            )
+        n_both = min(len(given.sizes), len(self.hidden_layer_sizes))
+        if tuple(self.hidden_layer_sizes[:n_both]) != given.sizes[:n_both] or not n_both:
+            raise UsageError(
+                f"DeepFeedForward: hidden_layer_sizes={tuple(self.hidden_layer_sizes)}, but the layers of "
+                f"{given.owner} that it starts from have {given.sizes} units.",
+                f"Pass hidden_layer_sizes={given.sizes}.",
+            )
+        if self.activation != given.activation or self.normalization is not None:
+            raise UsageError(
+                f"DeepFeedForward: activation={self.activation!r} and normalization={self.normalization!r}, but "
+                f"the layers of {given.owner} that it starts from have {given.activation!r} and None.",
+                f"Pass activation={given.activation!r} and normalization=None.",
+            )
+
+
+def _rows_in_words(inputs: Inputs) -> str:
+    many = {"table": "tables", "image": "images", "sequence": "sequences"}[inputs.kind]
+    return f"{many} with rows of shape {inputs.shape}{' as bytes' if inputs.pixels else ''}"

@@ -15,7 +15,6 @@ distribution of codes).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,9 +27,10 @@ from nnzoo.engine import draws
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, denoise_linearly
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import CODING_RANGES, make_coders
-from nnzoo.networks.unlabelled import MAX_BESIDE, UNLABELLED_GRADIENT_RANGES, Unlabelled
-from nnzoo.training.loop import LoopSettings
+from nnzoo.networks.coding import dense_layers_of, make_coders
+from nnzoo.networks.parameters import CodingParameters, with_parameters
+from nnzoo.networks.parts import HiddenLayers
+from nnzoo.networks.unlabelled import MAX_BESIDE, Unlabelled
 
 NOISES = ("masking", "salt_and_pepper", "gaussian", "swap")
 
@@ -118,7 +118,8 @@ class DenoisingBody(nn.Module):
         return functional.mse_loss(rebuilt, x, reduction="none").flatten(1).sum(dim=1)
 
 
-class DenoisingAutoencoder(Unlabelled, Network):
+@with_parameters
+class DenoisingAutoencoder(CodingParameters, Unlabelled, Network):
     """Denoising autoencoder: learns to take the noise out of rows, and features that noise does not change.
 
     x̃ = x with noise, z = f(x̃), x̂ = g(z), trained on Σ ‖x - x̂‖² with fresh noise in every epoch. Columns of tables are
@@ -126,39 +127,12 @@ class DenoisingAutoencoder(Unlabelled, Network):
 
     Parameters
     ----------
-    n_components : int, default 64
-        Numbers of the code.
-    hidden_layer_sizes : tuple of int, default (256,)
-        Dense layers between rows and code; the decoder has them in reverse. () makes a linear one of a table.
-    n_filters : tuple of int, default ()
-        Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
-    activation : str, default "relu"
-        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     noise : "masking", "salt_and_pepper", "gaussian" or "swap", default "masking"
         "masking" puts the mean of the column or channel in the place of numbers, "salt_and_pepper" the lowest or
         highest value of the step, "swap" the value of the same place in another row; "gaussian" adds to all of them.
     corruption_level : float, default 0.3
         Share of the numbers that are replaced; of Gaussian noise its deviation, in deviations of the rows.
-    optimizer : "adam", "adamw" or "sgd", default "adam"
-    learning_rate : float, default 0.003
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of CodingParameters.
 
     Attributes
     ----------
@@ -183,63 +157,15 @@ class DenoisingAutoencoder(Unlabelled, Network):
     ((150, 64), (150, 4))
     """
 
-    kinds = ("table", "image", "sequence")
+    noise: str = "masking"
+    corruption_level: float = 0.3
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_GRADIENT_RANGES,
-        **CODING_RANGES,
+        **CodingParameters.ranges,
         "noise": OneOf(NOISES),
         "corruption_level": Real(0.0, 1.0),
-        "optimizer": OneOf(("adam", "adamw", "sgd")),
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 64,
-        hidden_layer_sizes: Sequence[int] = (256,),
-        n_filters: Sequence[int] = (),
-        activation: str = "relu",
-        noise: str = "masking",
-        corruption_level: float = 0.3,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_filters = n_filters
-        self.activation = activation
-        self.noise = noise
-        self.corruption_level = corruption_level
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained noise, encoder and decoder."""
@@ -253,13 +179,14 @@ class DenoisingAutoencoder(Unlabelled, Network):
             corruption_level=self.corruption_level,
         )
 
-    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
-        """Return what the parameters say; without validation rows the last weights are kept, where there is noise.
+    @property
+    def draws_in_training(self) -> bool:
+        """Return whether there is noise."""
+        return self.corruption_level > 0
 
-        The epoch of the lowest training loss would be that of the mildest noise.
-        """
-        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)
-        return replace(settings, keep="best" if with_validation or not self.corruption_level else "last")
+    def hidden_layers(self) -> HiddenLayers:
+        """Return the dense layers between rows and code, for a network that starts from them."""
+        return dense_layers_of(self)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return rows as they are without their noise, in their own unit and shape."""

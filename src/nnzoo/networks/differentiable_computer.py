@@ -14,25 +14,26 @@ C(M, k, β) = softmax(β cos(k, M(i))), β = 1 + softplus. Sorting passes no gra
 draws three layers of recurrent cells for the controller.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nnzoo.checks import Range, Whole
 from nnzoo.estimator import Network
 from nnzoo.networks.gates import Moment, plain
 from nnzoo.networks.memory import State
-from nnzoo.networks.remembering import READING_RANGES, Remembering
+from nnzoo.networks.parameters import SlotParameters, with_parameters
+from nnzoo.networks.remembering import Remembering
 from nnzoo.networks.slots import (
     Controller,
     SlotLayer,
     cell_step,
     content_weights,
     focus,
+    last_slots,
+    reading_heads,
     trace_content,
     trace_read,
     trace_write,
@@ -146,7 +147,7 @@ class ComputerCell(nn.Module):
 
     def names(self) -> tuple[str, ...]:
         """Return the symbols of the reading heads."""
-        return tuple(f"r{k + 1}" if self.n_heads > 1 else "r" for k in range(self.n_heads))
+        return reading_heads(self.n_heads)
 
     def pictures(self, layer: SlotLayer, x: Tensor) -> Iterator[Step]:
         """Yield where the heads were at each step, which slots were in use, and what they hold at the end."""
@@ -157,15 +158,7 @@ class ComputerCell(nn.Module):
         yield focus(
             "u", "Which slots are in use", usage[0], "What was written is in use until a free gate releases it."
         )
-        yield Step(
-            "slots",
-            "What the slots hold at the end",
-            f"M(t) for t = {x.shape[1]}",
-            f"{self.n_slots:,} slots of {self.slot_size:,} numbers: a line is a slot",
-            "M",
-            plain(last[-1][0]),
-            "What was written at any step, less what was erased.",
-        )
+        yield last_slots(last[-1][0], x.shape[1])
 
     def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
         """Yield one step of one sequence: the controller, usage, writing, links, reading."""
@@ -280,7 +273,8 @@ class ComputerCell(nn.Module):
             yield trace_read(at, head, now[3][k], memory, read, M)
 
 
-class DifferentiableNeuralComputer(Remembering, Network):
+@with_parameters
+class DifferentiableNeuralComputer(SlotParameters, Remembering, Network):
     """Differentiable neural computer: a controller with a memory that knows which slots are free and their order.
 
     w = g_w (g_a a + (1 - g_a) C(M, k, β)), M ← M ⊙ (1 - w eᵀ) + w vᵀ, r = π₁ Lᵀ r + π₂ C(M, k, β) + π₃ L r. Rows are
@@ -289,66 +283,15 @@ class DifferentiableNeuralComputer(Remembering, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
-    output : "sequence", "step" or "next", default "sequence"
-        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y. A
-        step may have several targets of 0 and 1, as the bits of a copy.
-    n_hidden : int, default 100
-        Units of the controller.
     n_slots : int, default 32
         Slots of the memory; the links between them cost its square a row and step.
     slot_size : int, default 16
         Numbers of a slot.
-    n_memory_heads : int, default 1
-        Heads that read; one more writes.
-    dropout : float, default 0.0
-        Share of the values left out at random before the last layer.
-    pooling : "last", "mean" or "max", default "last"
-        How outputs become one vector a sequence.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
-    bptt_steps : int or None, default None
-        Truncated backpropagation: walk along long sequences in windows of so many steps, move the weights after each
-        and carry the state and the memory on; what training needs then does not grow with the length.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-        Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default 10.0
-        Largest norm of the gradient; long products of weights make it explode.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 5,000 numbers in all, else float32; "bfloat16" is that of the last
-        layer alone.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of SlotParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
-    n_iter_, best_epoch_ : int
-    history_ : dict of str to list
+    Others: those of SlotParameters.
 
     References
     ----------
@@ -365,73 +308,10 @@ class DifferentiableNeuralComputer(Remembering, Network):
     True
     """
 
-    trains_in_bfloat16: ClassVar[bool] = False
-    ranges: ClassVar[Mapping[str, Range]] = READING_RANGES | {
-        "n_slots": Whole(1, 10**5),
-        "slot_size": Whole(1, 10**5),
-        "n_memory_heads": Whole(1, 100),
-    }
+    n_slots: int = 32
+    slot_size: int = 16
 
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        n_hidden: int = 100,
-        n_slots: int = 32,
-        slot_size: int = 16,
-        n_memory_heads: int = 1,
-        dropout: float = 0.0,
-        pooling: str = "last",
-        differences: bool = False,
-        bptt_steps: int | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 10.0,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.n_hidden = n_hidden
-        self.n_slots = n_slots
-        self.slot_size = slot_size
-        self.n_memory_heads = n_memory_heads
-        self.dropout = dropout
-        self.pooling = pooling
-        self.differences = differences
-        self.bptt_steps = bptt_steps
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
+    trains_in_bfloat16: ClassVar[bool] = False
 
     def make_layer(self, n_in: int) -> nn.Module:
         """Return the controller with its memory."""

@@ -14,7 +14,7 @@ we differ: c bears no penalty, inputs are standardised, and so are the targets o
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -27,7 +27,8 @@ from nnzoo.checks import OneOf, Range, Real
 from nnzoo.estimator import Network
 from nnzoo.networks.gates import Moment, combined, gate, matrices, products, trace_recurrence
 from nnzoo.networks.memory import State
-from nnzoo.networks.reservoirs import RESERVOIR_RANGES, Links, Reservoir, uniform
+from nnzoo.networks.parameters import with_parameters
+from nnzoo.networks.reservoirs import Links, Reservoir, uniform
 from nnzoo.trace import Step, factor
 
 TOPOLOGIES = ("random", "orthogonal", "cycle")
@@ -42,7 +43,6 @@ class EchoPool(nn.Module):
     whatever their number; b has deviation bias_scaling. While it learns, uniform noise of ±state_noise enters the tanh.
     """
 
-    n_states = 1
     caption = ("pool", "random, not trained")
 
     def __init__(
@@ -60,6 +60,7 @@ class EchoPool(nn.Module):
     ) -> None:
         super().__init__()
         self.n_hidden = self.n_out = n_hidden
+        self.widths = (n_hidden,)
         self.leak_rate = leak_rate
         self.state_noise = state_noise
         inputs = nn.Linear(n_in, n_hidden)
@@ -163,6 +164,7 @@ def spectral_radius(W: np.ndarray) -> float:
     return float(np.abs(np.linalg.eigvals(W)).max())
 
 
+@with_parameters
 class EchoStateNetwork(Reservoir, Network):
     """Echo state network: a random recurrent pool, and a readout by least squares in one pass.
 
@@ -174,11 +176,6 @@ class EchoStateNetwork(Reservoir, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
-    output : "sequence", "step" or "next", default "sequence"
-        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
-    n_hidden : int, default 500
-        Units of the pool.
     spectral_radius : float, default 0.9
         Largest modulus of an eigenvalue of W: the nearer to 1, the longer an echo lasts.
     leak_rate : float, default 1.0
@@ -193,36 +190,11 @@ class EchoStateNetwork(Reservoir, Network):
         How W is drawn; "orthogonal" and "cycle" keep the length of a state, times the spectral radius.
     state_noise : float, default 0.0
         Uniform noise in the sums while learning, from minus to plus this: makes forecasts steadier.
-    pooling : "last", "mean" or "max", default "mean"
-        How states become one vector a sequence.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
-    washout : int or "auto", default "auto"
-        Steps at the start of each sequence that are read and not learned from, where every step has a target. "auto":
-        of a single series a tenth, 100 at most; else none.
-    ridge : float or "gcv", default "gcv"
-        λ; "gcv" takes, of 25 values, the one with the least leave-one-out error.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets a random vector.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of Reservoir.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
-    ridge_ : float
-        λ of the readout.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
-    n_iter_ : int
-    history_ : dict of str to list
-        "train_loss" is the least squared error of the coded targets with its penalty, a sequence or a step.
+    Others: those of Reservoir.
 
     References
     ----------
@@ -240,7 +212,15 @@ class EchoStateNetwork(Reservoir, Network):
     True
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = RESERVOIR_RANGES | {
+    spectral_radius: float = 0.9
+    leak_rate: float = 1.0
+    bias_scaling: float = 0.5
+    connectivity: float = 0.1
+    topology: str = "random"
+    state_noise: float = 0.0
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **Reservoir.ranges,
         "spectral_radius": Real(0.0, 1000.0),
         "leak_rate": Real(0.0, 1.0, above=True),
         "bias_scaling": Real(0.0, 1e6),
@@ -248,51 +228,6 @@ class EchoStateNetwork(Reservoir, Network):
         "topology": OneOf(TOPOLOGIES),
         "state_noise": Real(0.0, 1.0),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        n_hidden: int = 500,
-        spectral_radius: float = 0.9,
-        leak_rate: float = 1.0,
-        input_scaling: float = 0.5,
-        bias_scaling: float = 0.5,
-        connectivity: float = 0.1,
-        topology: str = "random",
-        state_noise: float = 0.0,
-        pooling: str = "mean",
-        differences: bool = False,
-        washout: int | str = "auto",
-        ridge: float | str = "gcv",
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.n_hidden = n_hidden
-        self.spectral_radius = spectral_radius
-        self.leak_rate = leak_rate
-        self.input_scaling = input_scaling
-        self.bias_scaling = bias_scaling
-        self.connectivity = connectivity
-        self.topology = topology
-        self.state_noise = state_noise
-        self.pooling = pooling
-        self.differences = differences
-        self.washout = washout
-        self.ridge = ridge
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_pool(self, n_in: int) -> nn.Module:
         """Return the pool, drawn."""

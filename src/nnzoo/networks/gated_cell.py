@@ -20,11 +20,9 @@ class GRUCell(nn.Module):
         Whether r multiplies the product U h, or h itself.
     """
 
-    n_states = 1
-
     def __init__(self, n_in: int, n_hidden: int, *, reset_after: bool = True) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        self.n_hidden, self.widths = n_hidden, (n_hidden,)
         self.reset_after = reset_after
         self.weight_ih = nn.Parameter(torch.empty(3 * n_hidden, n_in))
         self.weight_hh = nn.Parameter(torch.empty(3 * n_hidden, n_hidden))

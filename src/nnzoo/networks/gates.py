@@ -176,7 +176,7 @@ def trace_recurrence(
         "The same cell with the same weights reads one step after the other; its state is all it knows of the past.",
         read,
     )
-    if cell.n_states > 1 and n_steps <= MAX_UNROLLED:
+    if len(cell.widths) > 1 and n_steps <= MAX_UNROLLED:
         yield _memories(cell, x, names)
     for t in sorted({1, n_steps} if shown is None else shown):
         state = _state_before(layer, cell, x, t)
@@ -187,7 +187,7 @@ def trace_recurrence(
 
 def _memories(cell: Any, x: Tensor, names: tuple[str, str]) -> Step:
     sums = cell.project(x[0])
-    state = tuple(sums.new_zeros(cell.n_hidden) for _ in range(cell.n_states))
+    state = tuple(sums.new_zeros(width) for width in cell.widths)
     kept = []
     for step in sums:
         state = cell.advance(step, state)
@@ -207,5 +207,5 @@ def _memories(cell: Any, x: Tensor, names: tuple[str, str]) -> Step:
 
 def _state_before(layer: Any, cell: Any, x: Tensor, t: int) -> tuple[Tensor, ...]:
     if t == 1:
-        return tuple(x.new_zeros(cell.n_hidden) for _ in range(cell.n_states))
+        return tuple(x.new_zeros(width) for width in cell.widths)
     return tuple(part[0] for part in layer(x[:, : t - 1])[1])

@@ -12,219 +12,31 @@ Sources: Kohonen 1982 (online); Kohonen 2001 (batch); Kiviluoto 1996 (topographi
 (distances between neighbours as a picture, the U-matrix); Heskes 1999 (the energy).
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nnzoo.checks import OneOf, Range, Real, Whole, either
 from nnzoo.engine.batches import Batch
 from nnzoo.errors import DataError, UsageError
 from nnzoo.estimator import GRADIENT_RANGES, LOOP_RANGES, Network, Rows
-from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, as_bytes, timed_competitor
+from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
-from nnzoo.networks.kernels import FEW_COLUMNS, squared_distances, trace_distances
-from nnzoo.networks.unlabelled import UNLABELLED_RANGES, Unlabelled
-from nnzoo.pictures.maps import HEXAGON_STEP, draw_maps
+from nnzoo.networks.map_units import PIECE_ROWS, Grid, MapBody, distances, units_on_plane
+from nnzoo.networks.parameters import UnlabelledParameters, with_parameters
+from nnzoo.networks.showing_maps import map_values
+from nnzoo.networks.unlabelled import Unlabelled
 from nnzoo.targets import Target
-from nnzoo.trace import Step, cell_name, shown_rows, written
-from nnzoo.tracing import Names, array
 from nnzoo.training.loop import LoopSettings
 from nnzoo.training.state import flatten_state, restore_state
 
 LAST_SIGMA, LAST_RATE = 0.5, 0.01
 """Where σ ends, and what is left of α."""
-PIECE_ROWS, ONLINE_ROWS = 4096, 256
-EXACT_COLUMNS = 1024
-"""Up to so many columns their covariances give the plane of the first units; beyond, so many rows."""
-MOST_PLANES = 12
-MEANS_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the units lie: row by row, in a plane or on a torus.
-
-    Attributes
-    ----------
-    n_rows, n_columns : int
-    grid : "rectangular" or "hexagonal"
-    border : "planar" or "toroid"
-    """
-
-    n_rows: int
-    n_columns: int
-    grid: str
-    border: str
-
-    @cached_property
-    def places(self) -> np.ndarray:
-        """Return how far down and how far to the right each unit lies: (n_units, 2)."""
-        rows, columns = np.divmod(np.arange(self.n_rows * self.n_columns), self.n_columns)
-        if self.grid == "rectangular":
-            return np.stack([rows, columns], axis=1).astype(np.float64)
-        return np.stack([HEXAGON_STEP * rows, columns + 0.5 * (rows % 2)], axis=1)
-
-    @cached_property
-    def squared(self) -> np.ndarray:
-        """Return d(i, j)² of every two units: (n_units, n_units)."""
-        apart = self.places[:, None] - self.places
-        around = (0,) if self.border == "planar" else (-1, 0, 1)
-        size = np.array([self.n_rows * (1 if self.grid == "rectangular" else HEXAGON_STEP), self.n_columns])
-        return np.min([np.square(apart + size * turn).sum(axis=2) for turn in product(around, repeat=2)], axis=0)
-
-    @cached_property
-    def touching(self) -> np.ndarray:
-        """Return which units are neighbours, at a corner, too: bool (n_units, n_units)."""
-        reach = 2.0 if self.grid == "rectangular" else 1.0
-        return (self.squared < reach + 1e-9) & ~np.eye(len(self.squared), dtype=bool)
-
-    def neighborhood(self, sigma: float, shape: str) -> np.ndarray:
-        """Return h_ij: (n_units, n_units)."""
-        if shape == "bubble":
-            return (self.squared <= sigma**2 * (1 + 1e-9)).astype(np.float64)
-        return np.exp(-self.squared / (2 * sigma**2))
-
-
-class MapUnits(nn.Module):
-    """The units mᵢ, and how far rows are from them: (n, d) to (n, n_units)."""
-
-    def __init__(self, grid: Grid, n_in: int, metric: str) -> None:
-        super().__init__()
-        self.n_out = grid.n_rows * grid.n_columns
-        self.metric = metric
-        self.drawn = ("H", "map", f"{grid.n_rows} x {grid.n_columns}, {grid.grid}, {grid.border}")
-        self.codebook = nn.Parameter(torch.zeros(self.n_out, n_in), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the distances."""
-        return distances(x, self.codebook, self.metric)
-
-    def compared(self, x: Tensor) -> Tensor:
-        """Return numbers (n, n_units) that are in each row as the distances are, up to what does not matter."""
-        if self.metric != "euclidean" or x.shape[1] <= FEW_COLUMNS:
-            return self(x)
-        # ‖x‖² is left out: one product of matrices in place of all differences.
-        return torch.addmm(self.codebook.square().sum(dim=1), x, self.codebook.t(), alpha=-2)
-
-
-class MapBody(nn.Module):
-    """The place of the nearest unit, or the distances to all: rows (n, *shape) to (n, 2) or (n, n_units).
-
-    Attributes
-    ----------
-    units : MapUnits
-    n_passes : Tensor of shape ()
-        Through the training rows, so far.
-    """
-
-    n_passes: Tensor
-
-    def __init__(self, grid: Grid, shape: tuple[int, ...], *, metric: str, codes: str) -> None:
-        super().__init__()
-        self.grid = grid
-        self.shape = shape
-        self.codes = codes
-        self.units = MapUnits(grid, math.prod(shape), metric)
-        self.n_out = 2 if codes == "places" else self.units.n_out
-        self.register_buffer("n_passes", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the codes."""
-        x = x.flatten(1)
-        if self.codes == "distances":
-            return self.units(x)
-        return self._places(x)[self.units.compared(x).argmin(dim=1)]
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the unit whose place is the nearest, or whose distance is the least: rows (n, *shape)."""
-        best = z.argmin(dim=1) if self.codes == "distances" else torch.cdist(z, self._places(z)).argmin(dim=1)
-        return self.units.codebook[best].unflatten(1, self.shape)
-
-    def row_loss(self, x: Tensor) -> Tensor:
-        """Return how far each row is from the nearest unit: (n,)."""
-        x = x.flatten(1)
-        return self.distance_to(x, self.units.compared(x).argmin(dim=1))
-
-    def distance_to(self, x: Tensor, best: Tensor) -> Tensor:
-        """Return how far each row (n, d) is from a unit (n,)."""
-        points = self.units.codebook[best]
-        if self.units.metric == "cosine":
-            return 1 - functional.cosine_similarity(x, points)
-        return torch.linalg.vector_norm(x - points, ord=1 if self.units.metric == "manhattan" else 2, dim=1)
-
-    def _places(self, like: Tensor) -> Tensor:
-        return torch.from_numpy(self.grid.places).to(like)
-
-    def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield the distances, the unit that answers, and what it stands for."""
-        x, codebook = x.flatten(1), self.units.codebook.double().cpu().numpy()
-        if self.units.metric == "euclidean":
-            squared = array(squared_distances(x, self.units.codebook))
-            yield trace_distances(array(x), codebook, squared, names.next("d", new_layer=True))
-        else:
-            squared = array(self.units(x))
-            yield _trace_metric(self.units.metric, array(x), codebook, squared, names.next("d", new_layer=True))
-        before, name = names.next("c")
-        best, (down, right) = int(squared.argmin()), np.divmod(int(squared.argmin()), self.grid.n_columns)
-        yield Step(
-            "best unit",
-            "The unit that answers",
-            f"{name} = argmin over k of {before}[k], counted from 0",
-            f"{name} = {best}: {cell_name(before, (best,))} = {written(squared[best])} is the least",
-            name,
-            np.array([best]),
-            f"It lies in row {down + 1} and column {right + 1} of the map; rows that are alike are answered nearby.",
-            {before: squared},
-        )
-        before, name = names.next("m")
-        yield Step(
-            "unit",
-            "What this unit stands for",
-            f"{name} = w[{before}], its line of the codebook",
-            f"{name} = line {best + 1} of {len(codebook):,}",
-            name,
-            codebook[best],
-            "Training has put the unit amid the rows that it and its neighbours on the map answer to.",
-            shown_rows("w", codebook, best),
-        )
-
-
-def distances(x: Tensor, points: Tensor, metric: str) -> Tensor:
-    """Return how far rows are from points: (n, d) and (m, d) to (n, m)."""
-    if metric == "cosine":
-        return 1 - functional.normalize(x) @ functional.normalize(points).t()
-    if metric == "manhattan":
-        return torch.cdist(x, points, p=1)
-    return torch.cdist(x, points, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _trace_metric(metric: str, x: np.ndarray, codebook: np.ndarray, found: np.ndarray, symbols: Sequence[str]) -> Step:
-    before, name = symbols
-    k = int(found.argmin())
-    formula = {
-        "cosine": f"1 - {before}·w[k] / (‖{before}‖ ‖w[k]‖)",
-        "manhattan": f"Σ over j of |{before}[j] - w[k, j]|",
-    }[metric]
-    return Step(
-        f"{metric} distances",
-        "Distances to the units",
-        f"{name}[k] = {formula}",
-        f"{cell_name(name, (k,))} = {written(found[k])}",
-        name,
-        found,
-        f"Each of the {len(found):,} units compares the row with a point of its own; the nearest one is worked out.",
-        {before: x} | shown_rows("w", codebook, k),
-        (k,),
-    )
+ONLINE_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -374,40 +186,8 @@ class MapTrainer:
             yield x, x.new_ones(len(x), dtype=torch.float64) if part.weight is None else part.weight.double()
 
 
-def first_plane(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the weighted mean of rows (d,), and their two principal axes times the deviation along them (2, d).
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, d)
-        Of more than 1,024 columns so many rows count, drawn evenly.
-    weight : Tensor of shape (n,)
-    """
-    if x.shape[1] > EXACT_COLUMNS:
-        x, weight = (each[:: -(-len(x) // EXACT_COLUMNS)] for each in (x, weight))
-    share = weight / weight.sum()
-    mean = sum(
-        (s @ part.double() for part, s in zip(x.split(PIECE_ROWS), share.split(PIECE_ROWS), strict=True)),
-        torch.zeros(x.shape[1], dtype=torch.float64, device=x.device),
-    )
-    axes = torch.zeros(2, x.shape[1], dtype=torch.float64, device=x.device)
-    if x.shape[1] > EXACT_COLUMNS:
-        rows = (x.double() - mean) * share.sqrt()[:, None]
-        values, vectors = torch.linalg.eigh(rows @ rows.t())
-        found = (vectors.t() @ rows).flip(0)[:2]
-    else:
-        covariance = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=x.device)
-        for part, s in zip(x.split(PIECE_ROWS), share.split(PIECE_ROWS), strict=True):
-            centred = part.double() - mean
-            covariance.addmm_(centred.t(), centred * s[:, None])
-        values, vectors = torch.linalg.eigh(covariance)
-        found = (values.clamp(min=0).sqrt() * vectors).t().flip(0)[:2]
-    axes[: len(found)] = found
-    largest = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True))
-    return mean, torch.where(largest < 0, -axes, axes)
-
-
-class KohonenNetwork(Unlabelled, Network):
+@with_parameters
+class KohonenNetwork(UnlabelledParameters, Unlabelled, Network):
     """Kohonen Network: a self-organising map, on which rows that are alike lie close together.
 
     The unit nearest to a row answers, c = argminᵢ ‖x - mᵢ‖, and draws its neighbours on the map with it:
@@ -442,13 +222,9 @@ class KohonenNetwork(Unlabelled, Network):
         is from every unit.
     n_epochs : int, default 30
         Passes through the training rows.
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
     random_state : int, RandomState or None
         Draws the units of "random", and the order of rows of "online".
-    verbose : int, default 0
+    Others: those of UnlabelledParameters.
 
     Attributes
     ----------
@@ -484,10 +260,25 @@ class KohonenNetwork(Unlabelled, Network):
     ((150, 2), (24, 4), (4, 6))
     """
 
-    kinds = ("table", "image", "sequence")
-    shows_inputs = True
+    n_rows: int = 10
+    n_columns: int = 10
+    grid: str = "rectangular"
+    border: str = "planar"
+    method: str = "batch"
+    learning_rate: float = 0.5
+    sigma: float | None = None
+    decay: str | None = "exponential"
+    neighborhood: str = "gaussian"
+    winner: str = "nearest"
+    init: str = "pca"
+    metric: str = "euclidean"
+    codes: str = "places"
+    n_epochs: int = 30
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    shows_inputs: ClassVar[bool] = True
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_RANGES,
+        **UnlabelledParameters.ranges,
         "n_rows": Whole(1, 1000),
         "n_columns": Whole(1, 1000),
         "grid": OneOf(("rectangular", "hexagonal")),
@@ -503,51 +294,6 @@ class KohonenNetwork(Unlabelled, Network):
         "codes": OneOf(("places", "distances")),
         "n_epochs": LOOP_RANGES["n_epochs"],
     }
-
-    def __init__(
-        self,
-        *,
-        n_rows: int = 10,
-        n_columns: int = 10,
-        grid: str = "rectangular",
-        border: str = "planar",
-        method: str = "batch",
-        learning_rate: float = 0.5,
-        sigma: float | None = None,
-        decay: str | None = "exponential",
-        neighborhood: str = "gaussian",
-        winner: str = "nearest",
-        init: str = "pca",
-        metric: str = "euclidean",
-        codes: str = "places",
-        n_epochs: int = 30,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_rows = n_rows
-        self.n_columns = n_columns
-        self.grid = grid
-        self.border = border
-        self.method = method
-        self.learning_rate = learning_rate
-        self.sigma = sigma
-        self.decay = decay
-        self.neighborhood = neighborhood
-        self.winner = winner
-        self.init = init
-        self.metric = metric
-        self.codes = codes
-        self.n_epochs = n_epochs
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def codebook_(self) -> np.ndarray:
@@ -628,59 +374,7 @@ class KohonenNetwork(Unlabelled, Network):
 
     def measures(self, X: Any, X_train: Any | None, inputs: Sequence[str] = ()) -> RowValues:
         """Return how far each row is from its unit, beside as many means without a map; pictures of the map."""
-        competitors: tuple[Competitor, ...] = ()
-        if X_train is not None:
-            known, rows = (self._standardized(self._check_inputs(each)) for each in (X_train, X))
-            competitors = self._competitors(known, rows)
-        sentence = "Share of rows whose two nearest units are no neighbours on the map: 0 where it is smooth."
-        return RowValues(
-            "quantization_error",
-            "lower",
-            "How far a row is from the unit that answers, as standardised.",
-            -self.score_samples(X),
-            competitors,
-            {"topographic_error": (self.topographic_error(X), "lower", sentence)},
-            self._shows(X, inputs),
-        )
-
-    def _competitors(self, known: np.ndarray, rows: np.ndarray) -> tuple[Competitor, ...]:
-        """Return the distance from the mean row, and from as many means as the map has units, found by k-means."""
-        known = known[:: -(-len(known) // MEANS_ROWS)]
-        n_means = min(self._map.units.n_out, len(np.unique(known, axis=0)))
-
-        def nearest(points: np.ndarray) -> np.ndarray:
-            apart = distances(torch.from_numpy(rows), torch.from_numpy(points), self.metric)
-            return apart.min(dim=1)[0].numpy()
-
-        def clustered() -> np.ndarray:
-            fitted: Any = KMeans(n_means, n_init=1, random_state=0).fit(known)  # pyright: ignore[reportArgumentType]
-            return nearest(fitted.cluster_centers_)
-
-        return (
-            timed_competitor("constant", lambda: nearest(known.mean(axis=0, keepdims=True)), "the mean row"),
-            timed_competitor("k-means", clustered, f"{n_means} means, no map"),
-        )
-
-    def _shows(self, X: Any, inputs: Sequence[str]) -> tuple[Shown, ...]:
-        side = (self.n_rows, self.n_columns)
-        hexagonal = self.grid == "hexagonal"
-        hits = np.bincount(self.predict(X), minlength=self._map.units.n_out).reshape(side)
-        landscape = Shown(
-            "The map",
-            "How far each unit is from its neighbours (the U-matrix; dark ridges part what belongs together), and how "
-            "many of the rows that are measured each unit answers to.",
-            draw_maps({"distance apart": self.u_matrix_, "rows": hits}, hexagonal=hexagonal),
-        )
-        if self.inputs_.kind == "image":
-            tiles = as_bytes(self.codebook_).reshape(*side, *self.inputs_.shape)
-            sheet = {f"row {number}": row for number, row in enumerate(tiles, start=1)}
-            return landscape, Shown("The units", "What each unit of the map stands for.", sheet)
-        planes = self.codebook_.reshape(self._map.units.n_out, -1).T[:MOST_PLANES]
-        names = inputs if len(inputs) == self.n_features_in_ else getattr(self, "feature_names_in_", ())
-        names = names if len(names) else [f"x{k + 1}" for k in range(len(planes))]
-        drawn = {str(name): plane.reshape(side) for name, plane in zip(names, planes, strict=False)}
-        sentence = "What each unit stands for, input by input: planes that look alike go together in the data."
-        return landscape, Shown("The component planes", sentence, draw_maps(drawn, hexagonal=hexagonal))
+        return map_values(self, X, X_train, inputs)
 
     @property
     def _map(self) -> MapBody:
@@ -695,7 +389,7 @@ class KohonenNetwork(Unlabelled, Network):
 
     def _start(self, train: Rows, target: Target, seed: int) -> None:
         super()._start(train, target, seed)
-        codebook, grid = self._map.units.codebook, self._map.grid
+        codebook = self._map.units.codebook
         with torch.no_grad():
             if self.init == "random":
                 n = train.X.shape[0]
@@ -705,8 +399,4 @@ class KohonenNetwork(Unlabelled, Network):
                 return
             x = self.network_.scaling(self._to_inputs(train.X)).flatten(1)  # pyright: ignore[reportCallIssue]
             weight = torch.ones(len(x)) if train.weight is None else torch.from_numpy(train.weight)
-            mean, axes = first_plane(x, weight.to(x.device, torch.float64))
-            span = np.ptp(grid.places, axis=0)
-            from_centre = (2 * grid.places - span) / np.maximum(span, 1.0)
-            order = [0, 1] if span[0] >= span[1] else [1, 0]
-            codebook.copy_(mean + torch.from_numpy(from_centre[:, order]).to(mean) @ axes)
+            codebook.copy_(units_on_plane(self._map.grid, x, weight.to(x.device, torch.float64)))

@@ -16,7 +16,7 @@ currents into all units; inputs are standardised.
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +28,8 @@ from nnzoo.checks import Range, Real, Whole
 from nnzoo.estimator import Network, Rows
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import State
-from nnzoo.networks.reservoirs import RESERVOIR_RANGES, Links, Reservoir, uniform
+from nnzoo.networks.parameters import with_parameters
+from nnzoo.networks.reservoirs import Links, Reservoir, uniform
 from nnzoo.trace import MAX_SHOWN, Step, largest, shown_rows, sum_of_products, written
 
 DEPTH = 3
@@ -189,6 +190,7 @@ def draw_synapses(n_hidden: int, link_length: float) -> Tensor:
     return size * hears * torch.where(inhibits, -1.0, 1.0)
 
 
+@with_parameters
 class LiquidStateMachine(Reservoir, Network):
     """Liquid state machine: a random pool of spiking units, and a readout by least squares in one pass.
 
@@ -201,9 +203,6 @@ class LiquidStateMachine(Reservoir, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
-    output : "sequence", "step" or "next", default "sequence"
-        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
     n_hidden : int, default 135
         Units of the pool, on a grid of 3 x 3 times as many as it takes; a fifth of them inhibits.
     link_length : float, default 2.0
@@ -224,36 +223,13 @@ class LiquidStateMachine(Reservoir, Network):
         How many ms each step of a sequence lasts.
     pooling : "last", "mean" or "max", default "last"
         How states become one vector a sequence; "mean" counts spikes.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
-    washout : int or "auto", default "auto"
-        Steps at the start of each sequence that are read and not learned from, where every step has a target. "auto":
-        of a single series a tenth, 100 at most; else none.
-    ridge : float or "gcv", default "gcv"
-        λ of the readout; "gcv" takes, of 25 values, the one with the least leave-one-out error.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets a random vector.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of Reservoir.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
-    ridge_ : float
-        λ of the readout.
     mean_rate_ : float
         Spikes of a unit in a second, over the first training sequences.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
-    n_iter_ : int
-    history_ : dict of str to list
-        "train_loss" is the least squared error of the coded targets with its penalty, a sequence or a step.
+    Others: those of Reservoir.
 
     References
     ----------
@@ -270,7 +246,19 @@ class LiquidStateMachine(Reservoir, Network):
     True
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = RESERVOIR_RANGES | {
+    n_hidden: int = 135
+    link_length: float = 2.0
+    link_scaling: float = 0.1
+    input_scaling: float = 1.0
+    background: float = 0.5
+    tau: float = 30.0
+    refractory: int = 3
+    filter_tau: float = 30.0
+    hold: int = 10
+    pooling: str = "last"
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **Reservoir.ranges,
         "link_length": Real(0.0, 1000.0, above=True),
         "link_scaling": Real(0.0, 1000.0),
         "background": Real(0.0, 1000.0),
@@ -279,53 +267,6 @@ class LiquidStateMachine(Reservoir, Network):
         "filter_tau": Real(0.0, 1e6, above=True),
         "hold": Whole(1, 10**4),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        n_hidden: int = 135,
-        link_length: float = 2.0,
-        link_scaling: float = 0.1,
-        input_scaling: float = 1.0,
-        background: float = 0.5,
-        tau: float = 30.0,
-        refractory: int = 3,
-        filter_tau: float = 30.0,
-        hold: int = 10,
-        pooling: str = "last",
-        differences: bool = False,
-        washout: int | str = "auto",
-        ridge: float | str = "gcv",
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.n_hidden = n_hidden
-        self.link_length = link_length
-        self.link_scaling = link_scaling
-        self.input_scaling = input_scaling
-        self.background = background
-        self.tau = tau
-        self.refractory = refractory
-        self.filter_tau = filter_tau
-        self.hold = hold
-        self.pooling = pooling
-        self.differences = differences
-        self.washout = washout
-        self.ridge = ridge
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def mean_rate_(self) -> float:

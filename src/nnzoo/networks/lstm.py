@@ -8,7 +8,7 @@
 Where f = 1 and i = 0 the memory stands still, and so does the gradient that flows back through it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nnzoo.checks import OneOf, Range, Real, Truth
+from nnzoo.checks import OneOf, Range, Real, Truth, Whole
+from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.networks.gates import Moment, Term, combined, gate, matrices, plain, products
 from nnzoo.networks.memory import Fused, State, Unrolled, draw_recurrent
-from nnzoo.networks.remembering import RECURRENT_RANGES, Remembering
-from nnzoo.trace import Step, factor
+from nnzoo.networks.parameters import RecurrentParameters, with_parameters
+from nnzoo.networks.remembering import Remembering
+from nnzoo.trace import Step, factor, sum_of_products
 
 GATES = {
     "i": ("sigmoid", "input gate: how much of the candidate is added to the memory, unit by unit from 0 to 1."),
@@ -43,9 +45,9 @@ class LSTMCell(nn.Module):
         The gates see the memory: i and f see c(t-1), o sees c(t), one weight a unit.
     normalization : None or "layer"
         Layer normalisation of W x, of U h and of c before the tanh (Ba et al. 2016).
+    proj_size : int
+        Numbers of h, where a projection makes them of o ⊙ tanh(c); 0: h is that itself.
     """
-
-    n_states = 2
 
     def __init__(
         self,
@@ -55,14 +57,17 @@ class LSTMCell(nn.Module):
         forget_gate: bool = True,
         peepholes: bool = False,
         normalization: str | None = None,
+        proj_size: int = 0,
     ) -> None:
         super().__init__()
-        self.n_hidden = n_hidden
+        n_out = proj_size or n_hidden
+        self.n_hidden, self.widths = n_hidden, (n_out, n_hidden)
         self.forget_gate = forget_gate
         self.weight_ih = nn.Parameter(torch.empty(4 * n_hidden, n_in))
-        self.weight_hh = nn.Parameter(torch.empty(4 * n_hidden, n_hidden))
+        self.weight_hh = nn.Parameter(torch.empty(4 * n_hidden, n_out))
         self.bias_ih = nn.Parameter(torch.empty(4 * n_hidden))
         self.bias_hh = nn.Parameter(torch.empty(4 * n_hidden))
+        self.weight_hr = nn.Parameter(torch.empty(proj_size, n_hidden)) if proj_size else None
         self.peephole = nn.Parameter(torch.zeros(3, n_hidden)) if peepholes else None
         is_normal = normalization == "layer"
         self.norm_ih = nn.LayerNorm(4 * n_hidden) if is_normal else nn.Identity()
@@ -85,7 +90,8 @@ class LSTMCell(nn.Module):
         c = kept + torch.sigmoid(i) * torch.tanh(g)
         if self.peephole is not None:
             o = o + self.peephole[2] * c
-        return torch.sigmoid(o) * torch.tanh(self.norm_c(c)), c
+        h = torch.sigmoid(o) * torch.tanh(self.norm_c(c))
+        return h if self.weight_hr is None else nn.functional.linear(h, self.weight_hr), c
 
     def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
         """Yield one step: the gates, the memory, the state."""
@@ -116,17 +122,32 @@ class LSTMCell(nn.Module):
         )
         shown = self.norm_c(c_now)
         inner = f"LN({at.name('c')})" if isinstance(self.norm_c, nn.LayerNorm) else at.name("c")
+        h_name = f"{at.h_name}({at.t})"
+        m_name = h_name if self.weight_hr is None else at.name("m")
+        m = h_now if self.weight_hr is None else values["o"] * torch.tanh(shown)
         yield combined(
             at,
             "hidden state",
-            "the state h",
-            f"{at.h_name}({at.t}) = {at.name('o')} ⊙ tanh({inner})",
+            "the state h" if self.weight_hr is None else "what is shown of the memory",
+            f"{m_name} = {at.name('o')} ⊙ tanh({inner})",
             f"{factor(o)}·tanh({factor(float(shown[k]))})",
-            f"{at.h_name}({at.t})",
-            h_now,
+            m_name,
+            m,
             "What the rest of the network sees of the memory at this step.",
             **{at.name("o"): values["o"], inner: shown},
         )
+        if self.weight_hr is not None:
+            yield combined(
+                at,
+                "projection",
+                "the state h",
+                f"{h_name} = W_r {m_name}",
+                sum_of_products(plain(self.weight_hr[k]), plain(m)),
+                h_name,
+                h_now,
+                "Fewer numbers than units: the gates of the next step see these.",
+                **{"W_r": self.weight_hr, m_name: m},
+            )
 
     def _gate(
         self, n: int, x: Tensor, state: State, c_now: Tensor, at: Moment
@@ -161,7 +182,8 @@ class LSTMCell(nn.Module):
         return " + ".join([*parts, f"b_{symbol}"])
 
 
-class LSTM(Remembering, Network):
+@with_parameters
+class LSTM(RecurrentParameters, Remembering, Network):
     """Long short-term memory for sequences, series and symbols.
 
     c(t) = f ⊙ c(t-1) + i ⊙ g, h(t) = o ⊙ tanh(c(t)), with gates i, f, o = σ(W x(t) + U h(t-1) + b). Rows are sequences:
@@ -170,12 +192,6 @@ class LSTM(Remembering, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
-    output : "sequence", "step" or "next", default "sequence"
-        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
-    n_hidden : int, default 128
-        Units of a layer, in each direction.
-    n_layers : int, default 1
     forget_bias : float, default 1.0
         First bias of the forget gate: at 1 the memory is kept until training says otherwise.
     forget_gate : bool, default True
@@ -183,63 +199,22 @@ class LSTM(Remembering, Network):
     peepholes : bool, default False
         The gates see the memory, too (Gers et al. 2002).
     normalization : None or "layer", default None
-        Without forget gate, with peepholes or with normalisation the steps run one by one, slower than torch's kernel.
-    bidirectional : bool, default False
-        Read from the end, too, and put both outputs side by side.
-    dropout : float, default 0.0
-        Share of the values left out at random between the layers and before the last one of the network.
-    pooling : "last", "mean" or "max", default "last"
-        How outputs become one vector a sequence.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
-    bptt_steps : int or None, default None
-        Truncated backpropagation: walk along long sequences in windows of so many steps, move the weights after each
-        and carry the state on; memory does not grow with the length.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-        Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default 1.0
-        Largest norm of the gradient; long products of weights make it explode.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
-        on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+        Without forget gate, with peepholes, normalisation or a projection the steps run one by one, slower than torch's
+        kernel.
+    proj_size : int, default 0
+        Numbers of h, fewer than ``n_hidden``, that a matrix makes of o ⊙ tanh(c): fewer weights for as much memory (Sak
+        et al. 2014). 0 has no such matrix.
+    Others: those of RecurrentParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
-    n_iter_, best_epoch_ : int
-    history_ : dict of str to list
+    Others: those of RecurrentParameters.
 
     References
     ----------
     Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9, 1997. Gers, Schmidhuber & Cummins,
     "Learning to forget", Neural Computation 12, 2000. Gers, Schraudolph & Schmidhuber, Journal of Machine Learning
-    Research 3, 2002 (peepholes).
+    Research 3, 2002 (peepholes). Sak, Senior & Beaufays, arXiv:1402.1128, 2014 (projection).
 
     Examples
     --------
@@ -252,89 +227,36 @@ class LSTM(Remembering, Network):
     True
     """
 
-    ranges: ClassVar[Mapping[str, Range]] = RECURRENT_RANGES | {
+    forget_bias: float = 1.0
+    forget_gate: bool = True
+    peepholes: bool = False
+    normalization: str | None = None
+    proj_size: int = 0
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **RecurrentParameters.ranges,
         "forget_bias": Real(-100.0, 100.0),
         "forget_gate": Truth(),
         "peepholes": Truth(),
         "normalization": OneOf((None, "layer")),
+        "proj_size": Whole(0, 10**6),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        n_hidden: int = 128,
-        n_layers: int = 1,
-        forget_bias: float = 1.0,
-        forget_gate: bool = True,
-        peepholes: bool = False,
-        normalization: str | None = None,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        pooling: str = "last",
-        differences: bool = False,
-        bptt_steps: int | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 1.0,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.n_hidden = n_hidden
-        self.n_layers = n_layers
-        self.forget_bias = forget_bias
-        self.forget_gate = forget_gate
-        self.peepholes = peepholes
-        self.normalization = normalization
-        self.bidirectional = bidirectional
-        self.dropout = dropout
-        self.pooling = pooling
-        self.differences = differences
-        self.bptt_steps = bptt_steps
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_layer(self, n_in: int) -> nn.Module:
         """Return one layer in one direction: torch's kernel, or the written-out cell for what the kernel lacks."""
-        if self.peepholes or self.normalization is not None or not self.forget_gate:
+        if self.proj_size >= self.n_hidden:
+            raise UsageError(
+                f"LSTM needs proj_size below n_hidden={self.n_hidden}; got {self.proj_size}.",
+                "Pass 0, or fewer numbers.",
+            )
+        if self.peepholes or self.proj_size or self.normalization is not None or not self.forget_gate:
             cell = LSTMCell(
                 n_in,
                 self.n_hidden,
                 forget_gate=self.forget_gate,
                 peepholes=self.peepholes,
                 normalization=self.normalization,
+                proj_size=self.proj_size,
             )
             layer, bias = Unrolled(cell), cell.bias_ih
         else:

@@ -28,7 +28,8 @@ class Cell(Protocol):
     """The equations of one step, written out."""
 
     n_hidden: int
-    n_states: int
+    widths: tuple[int, ...]
+    """Of the states, that of h(t) first."""
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the inputs alone contribute to the sums of all gates: (..., n_gates * n_hidden)."""
@@ -39,7 +40,7 @@ class Cell(Protocol):
         ...
 
     def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
-        """Yield one step of one sequence, gate by gate: x (n_in,), state of (n_hidden,)."""
+        """Yield one step of one sequence, gate by gate: x (n_in,), each state (width,)."""
         ...
 
 
@@ -93,12 +94,12 @@ class Unrolled(nn.Module):
     def __init__(self, cell: Any) -> None:
         super().__init__()
         self.cell = cell
-        self.n_hidden = self.n_out = cell.n_hidden
+        self.n_hidden, self.n_out = cell.n_hidden, cell.widths[0]
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Return outputs (n, T, n_hidden) and the last state."""
+        """Return outputs (n, T, n_out) and the last state."""
         sums = self.cell.project(x)
-        now = state or tuple(sums.new_zeros(len(x), self.n_hidden) for _ in range(self.cell.n_states))
+        now = state or tuple(sums.new_zeros(len(x), width) for width in self.cell.widths)
         out = []
         for step in sums.unbind(1):
             now = self.cell.advance(step, now)
@@ -108,7 +109,7 @@ class Unrolled(nn.Module):
     def trace(
         self, x: Tensor, out: Tensor, names: tuple[str, str], shown: Collection[int] | None = None
     ) -> Iterator[Step]:
-        """Yield how the layer reads one sequence (1, T, n_in) into ``out`` (1, T, n_hidden)."""
+        """Yield how the layer reads one sequence (1, T, n_in) into ``out`` (1, T, n_out)."""
         yield from trace_recurrence(self, self.cell, x, out, names, shown)
 
 
@@ -312,7 +313,7 @@ def turn(h: Tensor, turned: Tensor) -> Tensor:
 
 
 def draw_recurrent(layer: nn.Module, *, gates: int, names: Sequence[str] = ("weight_ih", "weight_hh")) -> None:
-    """Draw the weights of a kernel or cell: inputs from Glorot's law, hidden ones orthogonal gate by gate, biases 0."""
+    """Draw the weights of a kernel or cell: hidden ones orthogonal gate by gate, others from Glorot's law, biases 0."""
     for name, weight in layer.named_parameters():
         if name.startswith(names[0]):
             for part in weight.detach().chunk(gates):
@@ -322,3 +323,5 @@ def draw_recurrent(layer: nn.Module, *, gates: int, names: Sequence[str] = ("wei
                 nn.init.orthogonal_(part)
         elif name.startswith("bias"):
             nn.init.zeros_(weight)
+        elif name.startswith("weight_hr"):
+            nn.init.xavier_uniform_(weight)

@@ -3,15 +3,19 @@
 Sources: Glorot & Bengio 2010 (Glorot), He et al. 2015 (He), LeCun et al. 1998 (LeCun), Saxe et al. 2014 (orthogonal).
 """
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, either
 from nnzoo.engine import draws
+from nnzoo.inputs import Inputs
 from nnzoo.trace import Step, written
 from nnzoo.tracing import Names
 
@@ -200,6 +204,42 @@ class TableInput(nn.Module):
             {before: x[-1].detach().double().cpu().numpy()} | vectors,
             labels=names.labels,
         )
+
+
+@dataclass(frozen=True)
+class HiddenLayers:
+    """Dense layers of a fitted network, from which another one may start; its method ``hidden_layers`` gives them.
+
+    Attributes
+    ----------
+    owner : str
+        Name of the class, for messages.
+    inputs : Inputs
+        What they read, and how it is scaled.
+    layers : tuple of (Tensor, Tensor)
+        Weights (n_out, n_in) and biases (n_out,) of each.
+    activation : str
+        Behind each.
+    """
+
+    owner: str
+    inputs: Inputs
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    activation: str
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return the units of each layer."""
+        return tuple(len(bias) for _, bias in self.layers)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all numbers, 64 hexadecimal digits."""
+        total = hashlib.sha256()
+        arrays = [each.cpu().double().numpy() for layer in self.layers for each in layer]
+        for numbers in (*arrays, self.inputs.standard.mean, self.inputs.standard.scale):
+            total.update(np.ascontiguousarray(numbers).tobytes())
+        return total.hexdigest()
 
 
 def layer_widths(n_in: int, sizes: Sequence[int]) -> list[tuple[int, int]]:

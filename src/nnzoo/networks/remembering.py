@@ -16,41 +16,24 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.forward import forward_sequences
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import UsageError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, FittedState, Rows, only_if
+from nnzoo.estimator import FittedState, Rows, only_if
 from nnzoo.heads import choose_head
 from nnzoo.inputs import Inputs, Reading
-from nnzoo.networks.memory import POOLINGS, Carried, RecurrentBody
+from nnzoo.networks.memory import Carried, RecurrentBody
 from nnzoo.networks.parts import TableInput
 from nnzoo.ragged import Ragged
-from nnzoo.sequences import OUTPUTS, in_rows, is_flat, target_of_next, target_of_steps, to_ragged
+from nnzoo.sequences import in_rows, is_flat, target_of_next, target_of_steps, to_ragged
 from nnzoo.targets import Target
 from nnzoo.trace import MAX_SHOWN, Step, written
 from nnzoo.tracing import Names, trace_scaling, trace_scores
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
 from nnzoo.training.loop import Trainer
 from nnzoo.training.truncated import TruncatedTrainer
-
-READING_RANGES: dict[str, Range] = {
-    **TABLE_RANGES,
-    **GRADIENT_RANGES,
-    "output": OneOf(OUTPUTS),
-    "n_hidden": Whole(1, 10**6),
-    "dropout": Real(0.0, 0.99),
-    "pooling": OneOf(POOLINGS),
-    "differences": Truth(),
-    "bptt_steps": either(OneOf((None,)), Whole(1)),
-}
-"""Ranges of what every network with memory has."""
-
-RECURRENT_RANGES: dict[str, Range] = {**READING_RANGES, "n_layers": Whole(1, 100), "bidirectional": Truth()}
-"""Ranges of what every recurrent network has."""
-
 
 N_FUTURES = 200
 MAX_ERRORS = 2_000
@@ -64,7 +47,6 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """A network whose rows are sequences; the class gives ``make_layer(n_in)``, one layer in one direction."""
 
     kinds: ClassVar[tuple[str, ...]] = ("sequence",)
-    ranges: ClassVar[Mapping[str, Range]] = RECURRENT_RANGES
     own_counts: ClassVar[tuple[str, ...]] = ("n_errors",)
 
     def make_body(self: Any, inputs: Inputs) -> nn.Module:

@@ -262,6 +262,25 @@ def focus(name: str, title: str, weights: Tensor, words: str) -> Step:
     )
 
 
+def last_slots(memory: Tensor, n_steps: int) -> Step:
+    """Return what the slots (n_slots, slot_size) hold behind the last step."""
+    shown = plain(memory)
+    return Step(
+        "slots",
+        "What the slots hold at the end",
+        f"M(t) for t = {n_steps}",
+        f"{len(shown):,} slots of {shown.shape[1]:,} numbers: a line is a slot",
+        "M",
+        shown,
+        "What was written at any step, less what was erased.",
+    )
+
+
+def reading_heads(n_heads: int) -> tuple[str, ...]:
+    """Return the symbols of heads that read."""
+    return tuple(f"r{k + 1}" if n_heads > 1 else "r" for k in range(n_heads))
+
+
 def cell_step(
     op: str, title: str, formula: str, numbers: str, name: str, result: Tensor, words: str, **operands: Tensor
 ) -> Step:

@@ -16,7 +16,6 @@ work; the constant memory is the stable start of Collier & Beel 2018. The chart 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +25,8 @@ from nnzoo.errors import UsageError
 from nnzoo.estimator import Network
 from nnzoo.networks.gates import Moment, plain
 from nnzoo.networks.memory import State
-from nnzoo.networks.remembering import READING_RANGES, Remembering
+from nnzoo.networks.parameters import SlotParameters, with_parameters
+from nnzoo.networks.remembering import Remembering
 from nnzoo.networks.slots import (
     CONTROLLERS,
     Controller,
@@ -35,6 +35,8 @@ from nnzoo.networks.slots import (
     content_weights,
     focus,
     head_gate,
+    last_slots,
+    reading_heads,
     trace_content,
     trace_read,
     trace_write,
@@ -152,8 +154,7 @@ class TuringCell(nn.Module):
 
     def names(self) -> tuple[str, ...]:
         """Return the symbols of the heads: those that read, then the one that writes."""
-        n_reading = self.n_heads - 1
-        return (*(f"r{k + 1}" if n_reading > 1 else "r" for k in range(n_reading)), "w")
+        return *reading_heads(self.n_heads - 1), "w"
 
     def pictures(self, layer: SlotLayer, x: Tensor) -> Iterator[Step]:
         """Yield where the heads were at each step, and what the slots hold at the end."""
@@ -166,16 +167,7 @@ class TuringCell(nn.Module):
                 weights[0, :, k],
                 "A head that goes on by one slot a step draws a diagonal; one that finds by content jumps.",
             )
-        memory = last[-1][0]
-        yield Step(
-            "slots",
-            "What the slots hold at the end",
-            f"M(t) for t = {x.shape[1]}",
-            f"{self.n_slots:,} slots of {self.slot_size:,} numbers: a line is a slot",
-            "M",
-            plain(memory),
-            "What was written at any step, less what was erased.",
-        )
+        yield last_slots(last[-1][0], x.shape[1])
 
     def trace(self, x: Tensor, state: State, at: Moment) -> Iterator[Step]:
         """Yield one step of one sequence: the controller, each head stage by stage, reading, writing."""
@@ -274,7 +266,8 @@ def _trace_places(
     )
 
 
-class NeuralTuringMachine(Remembering, Network):
+@with_parameters
+class NeuralTuringMachine(SlotParameters, Remembering, Network):
     """Neural Turing machine: a controller that reads and writes the slots of a memory.
 
     w = (g softmax(β cos(k, M(i))) + (1 - g) w(t-1)) ⊛ s, sharpened by γ; r = wᵀ M; M ← M ⊙ (1 - w eᵀ) + w aᵀ. Rows are
@@ -283,71 +276,18 @@ class NeuralTuringMachine(Remembering, Network):
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
-    output : "sequence", "step" or "next", default "sequence"
-        One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y. A
-        step may have several targets of 0 and 1, as the bits of a copy.
     controller : "lstm" or "feedforward", default "lstm"
-    n_hidden : int, default 100
-        Units of the controller.
     n_slots : int, default 128
         Slots of the memory, from ``2 shift_range + 1``.
-    slot_size : int, default 20
-        Numbers of a slot.
-    n_memory_heads : int, default 1
-        Heads that read; one more writes.
     shift_range : int, default 1
         How many slots a head moves on at most in a step, in either direction.
     memory_init : "constant", "learned" or "random", default "constant"
         What the slots hold at first: 1e-6 everywhere, trained numbers, or numbers drawn once.
-    dropout : float, default 0.0
-        Share of the values left out at random before the last layer.
-    pooling : "last", "mean" or "max", default "last"
-        How outputs become one vector a sequence.
-    differences : bool, default False
-        Of forecasts: read and learn the change from step to step in place of the value, for series that wander or grow.
-    bptt_steps : int or None, default None
-        Truncated backpropagation: walk along long sequences in windows of so many steps, move the weights after each
-        and carry the state and the memory on; what training needs then does not grow with the length.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-        Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default 10.0
-        Largest norm of the gradient; long products of weights make it explode.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None or "sequence", default None
-    input_shape : list of int or None
-        (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows of at most 5,000 numbers in all, else float32; "bfloat16" is that of the last
-        layer alone.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of SlotParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised steps to scores.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Values of a step; of flat rows their columns.
-    n_iter_, best_epoch_ : int
-    history_ : dict of str to list
+    Others: those of SlotParameters.
 
     References
     ----------
@@ -365,82 +305,17 @@ class NeuralTuringMachine(Remembering, Network):
     True
     """
 
+    controller: str = "lstm"
+    shift_range: int = 1
+    memory_init: str = "constant"
+
     trains_in_bfloat16: ClassVar[bool] = False
-    ranges: ClassVar[Mapping[str, Range]] = READING_RANGES | {
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **SlotParameters.ranges,
         "controller": OneOf(CONTROLLERS),
-        "n_slots": Whole(1, 10**5),
-        "slot_size": Whole(1, 10**5),
-        "n_memory_heads": Whole(1, 100),
         "shift_range": Whole(0, 1_000),
         "memory_init": OneOf(MEMORY_STARTS),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        output: str = "sequence",
-        controller: str = "lstm",
-        n_hidden: int = 100,
-        n_slots: int = 128,
-        slot_size: int = 20,
-        n_memory_heads: int = 1,
-        shift_range: int = 1,
-        memory_init: str = "constant",
-        dropout: float = 0.0,
-        pooling: str = "last",
-        differences: bool = False,
-        bptt_steps: int | None = None,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = 10.0,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.output = output
-        self.controller = controller
-        self.n_hidden = n_hidden
-        self.n_slots = n_slots
-        self.slot_size = slot_size
-        self.n_memory_heads = n_memory_heads
-        self.shift_range = shift_range
-        self.memory_init = memory_init
-        self.dropout = dropout
-        self.pooling = pooling
-        self.differences = differences
-        self.bptt_steps = bptt_steps
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_layer(self, n_in: int) -> nn.Module:
         """Return the controller with its memory."""

@@ -2,16 +2,25 @@
 
 The body turns standardised rows into codes, like every body. A body that can also go back has ``decode``; its
 ``row_loss`` is what training brings down. ``y`` is taken and left aside, because a scikit-learn Pipeline hands it to
-every step.
+every step; unless a network ``reads_target``, and draws its rows from y. Then ``row_loss`` is given codes beside the
+rows: of a label a number for each label, 1 for its own and 0 for the others; of numbers these, standardised.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 from torch import Tensor, nn
 
 from nnzoo.checks import Range
@@ -24,11 +33,11 @@ from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Rows
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, reconstruct_by_components
 from nnzoo.heads import NO_HEAD
 from nnzoo.inputs import PIXEL_MAX, Inputs, Reading
-from nnzoo.targets import NO_TARGET, Target
+from nnzoo.targets import NO_TARGET, Target, read_target
 from nnzoo.trace import Step
 from nnzoo.tracing import Names, array, trace_layers, trace_losses, trace_scaling
 from nnzoo.training.gradient import GradientSettings, GradientTrainer
-from nnzoo.training.loop import Run, Trainer
+from nnzoo.training.loop import LoopSettings, Run, Trainer
 
 UNLABELLED_RANGES: dict[str, Range] = {
     name: allowed for name, allowed in LEARNER_RANGES.items() if name not in ("task", "class_weight")
@@ -86,6 +95,16 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     task: Any = None
     shows_inputs: ClassVar[bool] = False
     """Whether ``measures`` takes the names of the inputs, which its pictures show."""
+
+    @property
+    def reads_target(self) -> bool:
+        """Whether rows are drawn from y, which is left aside otherwise."""
+        return False
+
+    @property
+    def draws_in_training(self) -> bool:
+        """Whether a step draws noise, so that the lowest training loss is that of the luckiest draws."""
+        return False
 
     @property
     def in_unit_range(self) -> bool:
@@ -155,6 +174,11 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         arithmetic = Arithmetic.named(self.arithmetic_)
         return GradientTrainer(network, NO_HEAD.row_loss, settings, arithmetic, losses=_losses)
 
+    def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
+        """Return what the parameters say; where steps draw noise and no validation rows tell, the last weights stay."""
+        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(settings, keep="last") if self.draws_in_training and not with_validation else settings
+
     def fit_run(
         self: Any, run: Run, X: Any, y: Any, sample_weight: Any = None, validation: Any = None, parts: Any = None
     ) -> Any:
@@ -164,8 +188,9 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self
 
     def partial_fit(self: Any, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Any:
-        """Pass once through some rows, going on from where the last call ended; y and classes are left aside."""
-        super().partial_fit(X, None, sample_weight=sample_weight)  # pyright: ignore[reportAttributeAccessIssue]
+        """Pass once through some rows, going on from where the last call ended; y is left aside unless it is read."""
+        y, classes = (y, classes) if self.reads_target else (None, None)
+        super().partial_fit(X, y, classes, sample_weight)  # pyright: ignore[reportAttributeAccessIssue]
         self.settle(X, sample_weight)
         return self
 
@@ -230,21 +255,48 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             )
 
     def _check_rows(self: Any, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Rows:
-        """Check rows, drop those of weight 0, and scale the weights to mean 1; y is left aside."""
+        """Check rows, drop those of weight 0, and scale the weights to mean 1; y is left aside unless it is read."""
         kind, X, _ = self._read(X, reset=reset)
+        y = self._check_labels(X, y) if self.reads_target else None
         if sample_weight is None:
-            return Rows(kind, X, None, None)
+            return Rows(kind, X, y, None)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = weight > 0
-        return Rows(kind, X[kept], None, weight[kept] / weight[kept].mean())
+        return Rows(kind, X[kept], None if y is None else y[kept], weight[kept] / weight[kept].mean())
+
+    def _check_labels(self, X: Any, y: Any) -> np.ndarray:
+        """Return y as an array: labels (n,) or codes (n, n_codes)."""
+        if y is None:
+            raise DataError(
+                f"{type(self).__name__} needs y here, a label or a code for each row; got none.", "Pass fit(X, y)."
+            )
+        found = check_array(y, ensure_2d=False, dtype=None, input_name="y")  # pyright: ignore[reportArgumentType]
+        check_consistent_length(X, found)
+        return found
 
     def _learn_target(self, rows: Rows) -> Target:
-        return NO_TARGET
+        if rows.y is None:
+            return NO_TARGET
+        task = "classification" if type_of_target(rows.y) in ("binary", "multiclass") else "regression"
+        return read_target(type(self).__name__, task, rows.y, rows.weight)
+
+    def _codes(self: Any, y: Any) -> np.ndarray:
+        """Return what a network that reads y is given of it: float64 (n, n_codes)."""
+        target, found = self.target_, np.asarray(y)
+        n_columns = found.size // max(len(found), 1)
+        if target.classes is None and n_columns != target.n_targets:
+            raise DataError(
+                f"{type(self).__name__} needs codes of {target.n_targets} numbers; got {n_columns}.",
+                "Give what fit took as y.",
+            )
+        coded = target.code(found)
+        return coded if target.classes is None else np.eye(target.n_targets)[coded.reshape(-1).astype(np.int64)]
 
     def _to_batch(self: Any, rows: Rows) -> Batch:
         inputs = self._to_inputs(rows.X)
+        codes = None if rows.y is None else torch.from_numpy(self._codes(rows.y)).to(self._weight)
         weight = None if rows.weight is None else torch.from_numpy(rows.weight).to(self._weight)
-        return Batch(inputs, None, weight)
+        return Batch(inputs, codes, weight)
 
     def _bare_network(self: Any, inputs: Inputs, sizes: Mapping[str, Any]) -> CodeNetwork:
         dtype = Arithmetic.named(sizes["arithmetic"]).dtype
@@ -390,4 +442,5 @@ class _AsModule(nn.Module):
 
 
 def _losses(network: Any, batch: Batch) -> Tensor:
-    return network.body.row_loss(network.scaling(batch.inputs))
+    codes = () if batch.target is None else (batch.target,)
+    return network.body.row_loss(network.scaling(batch.inputs), *codes)

@@ -14,230 +14,25 @@ The drawing has no bottleneck; here the code is usually much narrower than the r
 
 Sources: Kingma & Welling 2013; Rezende, Mohamed & Wierstra 2014 (missing values); Burda, Grosse & Salakhutdinov 2015
 (importance weights, active units). Siblings: autoencoder.py (one code a row), denoising_autoencoder.py (noisy rows in,
-clean rows out).
+clean rows out), inverse_graphics.py (its convolutional form, taught by what varies). Body and bounds: variational.py.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from nnzoo.checks import OneOf, Range, Real, Whole
-from nnzoo.engine import draws
-from nnzoo.estimator import Network, Rows
-from nnzoo.evaluation.rowvalues import (
-    LEAST_VARIANCE,
-    RowValues,
-    density_by_components,
-    density_by_shares,
-)
+from nnzoo.estimator import Network
 from nnzoo.inputs import Inputs
-from nnzoo.networks.coding import CODING_RANGES, make_coders
-from nnzoo.networks.unlabelled import (
-    UNLABELLED_GRADIENT_RANGES,
-    CodeNetwork,
-    Unlabelled,
-    drawn_images,
-    fill_missing,
-    reconstruction_values,
-    within_unit_range,
-)
-from nnzoo.opsteps import dense
-from nnzoo.trace import Step, factor, largest, written
-from nnzoo.tracing import Names, array
-from nnzoo.training.loop import LoopSettings
-
-LIKELIHOODS = ("gaussian", "bernoulli")
-LOG_VARIANCES = (-10.0, 10.0)
-"""Range of log σ² of a code; outside of it a density overflows."""
-VARIANCE_PACE = 0.1
-ACTIVE_FROM = 0.01
-DRAWS_AT_ONCE = 10
+from nnzoo.networks.parameters import CodingParameters, with_parameters
+from nnzoo.networks.unlabelled import fill_missing
+from nnzoo.networks.variational import LIKELIHOODS, Variational, VariationalBody
 
 
-class CodeDistribution(nn.Module):
-    """q(z|x): what the encoder's last layer says of a row becomes mean and log variance of its code.
-
-    Parameters
-    ----------
-    layer : torch.nn.Linear
-        To 2 n_components numbers: the means, then the logarithms of the variances.
-    """
-
-    drawn = ("P", "code", "mean and variance")
-
-    def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
-        self.layer = layer
-        self.n_out = layer.out_features // 2
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Return the means (n, n_components)."""
-        return self.moments(h)[0]
-
-    def moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means and log variances, each (n, n_components)."""
-        mean, log_variance = self.layer(h).chunk(2, dim=1)
-        return mean, log_variance.clamp(*LOG_VARIANCES)
-
-    def trace(self, h: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
-        """Yield the sums, and the distribution of codes that they stand for."""
-        sums, before = array(self.layer(h)), array(h)
-        weight, bias = (each.detach().double().cpu().numpy() for each in (self.layer.weight, self.layer.bias))
-        labels = names.labels if len(names.labels) == len(before) else ()
-        yield dense(before, weight, bias, sums, names.next("z", new_layer=True), inputs=labels)
-        mean = array(output)
-        n, (cell, *_) = self.n_out, largest(mean)
-        deviation = math.exp(np.clip(sums[n + cell], *LOG_VARIANCES) / 2)
-        symbols = names.next("μ")
-        yield Step(
-            "code distribution",
-            "The code is a distribution",
-            f"q(z[i]) = N(μ[i], σ[i]²), μ[i] = {symbols[0]}[i], σ[i] = e^({symbols[0]}[{n} + i] / 2)",
-            f"i = {cell + 1}: μ = {written(mean[cell])}, "
-            f"σ = e^({factor(float(sums[n + cell]))} / 2) = {written(deviation)}",
-            symbols[1],
-            mean,
-            "In training the code is drawn from it, so that near codes must mean near rows; here its mean goes on.",
-            {symbols[0]: sums},
-            (cell,),
-        )
-
-
-class VariationalBody(nn.Module):
-    """Encoder to q(z|x), decoder to p(x|z): rows (n, *shape) to mean codes (n, n_components), and back.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of a row.
-    likelihood : "gaussian" or "bernoulli"
-    hidden_layer_sizes, n_filters, n_components, activation, beta, n_importance
-        As in :class:`VariationalAutoencoder`.
-
-    Attributes
-    ----------
-    variance : Tensor of shape ()
-        s² of a Gaussian likelihood, one for all numbers of a row.
-    n_active : Tensor of shape ()
-    """
-
-    variance: Tensor
-    n_active: Tensor
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        *,
-        hidden_layer_sizes: Sequence[int],
-        n_filters: Sequence[int],
-        n_components: int,
-        activation: str,
-        likelihood: str = "gaussian",
-        beta: float = 1.0,
-        n_importance: int = 1,
-    ) -> None:
-        super().__init__()
-        sizes = {"hidden_layer_sizes": hidden_layer_sizes, "n_filters": n_filters, "activation": activation}
-        encoder, self.decoder = make_coders(shape, 2 * n_components, n_components, **sizes)
-        self.encoder, last = encoder[:-1], encoder[-1]
-        self.code = CodeDistribution(last)  # pyright: ignore[reportArgumentType]
-        self.outcome = nn.Sigmoid() if likelihood == "bernoulli" else nn.Identity()
-        self.likelihood = likelihood
-        self.beta = beta
-        self.n_importance = n_importance
-        self.n_out = n_components
-        self.register_buffer("variance", torch.ones(()))
-        self.register_buffer("n_active", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the means of the codes."""
-        return self.code(self.encoder(x))
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the mean rows (n, *shape) of p(x|z)."""
-        return self.outcome(self.decoder(z))
-
-    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means and log variances of the codes, each (n, n_components)."""
-        mean, log_variance = self.code.moments(self.encoder(x))
-        return mean.to(x.dtype), log_variance.to(x.dtype)
-
-    def row_loss(self, x: Tensor) -> Tensor:
-        """Return minus the bound of each row (n,): with fresh codes in training, with the same always elsewhere."""
-        if self.n_importance > 1:
-            noise = self._noise(x) if self.training else fixed_noise(self.n_importance, x, self.n_out)
-            return -weighted_bound(self.log_weights(x, noise, self.beta))
-        noise = self._noise(x) if self.training else balanced_noise(x, self.n_out)
-        return -self.bound(x, noise)
-
-    def bound(self, x: Tensor, noise: Tensor) -> Tensor:
-        """Return E_q[log p(x|z)] - β KL of each row (n,), the mean over noise (n_draws, n or 1, n_components)."""
-        mean, log_variance = self.moments(x)
-        codes = mean + (log_variance / 2).exp() * noise
-        return self.log_likelihood(x, codes).mean(dim=0) - self.beta * divergence(mean, log_variance)
-
-    def log_weights(self, x: Tensor, noise: Tensor, beta: float = 1.0) -> Tensor:
-        """Return log p(x|z) + β (log p(z) - log q(z|x)) of codes drawn by noise: (n_draws, n)."""
-        mean, log_variance = self.moments(x)
-        codes = mean + (log_variance / 2).exp() * noise
-        ratio = (noise.square() - codes.square() + log_variance).sum(dim=2) / 2
-        return self.log_likelihood(x, codes) + beta * ratio
-
-    def log_likelihood(self, x: Tensor, codes: Tensor) -> Tensor:
-        """Return log p(x|z), the sum over the numbers of a row, of codes (n_draws, n, n_components): (n_draws, n)."""
-        n_draws, n, k = codes.shape
-        rows = self.decoder(codes.reshape(n_draws * n, k)).reshape(n_draws, n, -1)
-        x = x.flatten(1).expand(n_draws, -1, -1)
-        if self.likelihood == "bernoulli":
-            return -functional.binary_cross_entropy_with_logits(rows.to(x.dtype), x, reduction="none").sum(dim=2)
-        errors = (x - rows).square()
-        if self.training:
-            self._follow(errors)
-        normalizer = (2 * math.pi * self.variance).log()
-        return -(errors / self.variance + normalizer).sum(dim=2) / 2
-
-    @torch.no_grad()
-    def _follow(self, errors: Tensor) -> None:
-        """Move s² towards the mean squared error, where the bound is largest if all else stays."""
-        self.variance.lerp_(errors.mean().to(self.variance), VARIANCE_PACE).clamp_(min=LEAST_VARIANCE)
-
-    def _noise(self, x: Tensor) -> Tensor:
-        shape = (self.n_importance, len(x), self.n_out)
-        return torch.randn(shape, dtype=x.dtype, device=x.device, generator=draws.generator())
-
-
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return KL(N(μ, σ²) ‖ N(0, I)) = ½ Σ (μ² + σ² - 1 - log σ²) of each row (n,)."""
-    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1) / 2
-
-
-def weighted_bound(log_weights: Tensor) -> Tensor:
-    """Return log (1/k) Σᵢ wᵢ of each row (n,) from the logarithms of its weights (k, n)."""
-    return log_weights.logsumexp(dim=0) - math.log(len(log_weights))
-
-
-def fixed_noise(n_draws: int, like: Tensor, n_components: int) -> Tensor:
-    """Return draws of N(0, I), always the same and the same for every row: (n_draws, 1, n_components)."""
-    drawn = torch.randn((n_draws, 1, n_components), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    return drawn.to(like)
-
-
-def balanced_noise(like: Tensor, n_components: int) -> Tensor:
-    """Return four fixed draws whose mean is exactly 0 and whose variance is exactly 1: (4, 1, n_components)."""
-    half = fixed_noise(2, like, n_components)
-    half = half / half.square().mean(dim=0).sqrt()
-    return torch.cat([half, -half])
-
-
-class VariationalAutoencoder(Unlabelled, Network):
+@with_parameters
+class VariationalAutoencoder(CodingParameters, Variational, Network):
     """Variational autoencoder: learns the distribution of rows, to embed, score, complete and draw them.
 
     Codes z ~ N(0, I), rows p(x|z) around what a decoder makes of them, and an encoder q(z|x) = N(μ(x), σ(x)²), trained
@@ -248,12 +43,6 @@ class VariationalAutoencoder(Unlabelled, Network):
     ----------
     n_components : int, default 16
         Numbers of the code.
-    hidden_layer_sizes : tuple of int, default (256,)
-        Dense layers between rows and code; the decoder has them in reverse. () makes a linear one of a table.
-    n_filters : tuple of int, default ()
-        Of images: convolutions with stride 2 before the dense layers. () takes images as flat rows.
-    activation : str, default "relu"
-        "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     likelihood : "auto", "gaussian" or "bernoulli", default "auto"
         "gaussian" has one variance for all numbers of a row, which is learned. "bernoulli" is for numbers from 0 to 1,
         bytes as shares of 255, which are then not standardised. "auto": Bernoulli if all numbers are from 0 to 1.
@@ -261,26 +50,7 @@ class VariationalAutoencoder(Unlabelled, Network):
         Weight β of the divergence: below 1 rows come back sharper, above 1 the code is simpler.
     n_importance : int, default 1
         Codes a row in training; with more than one the importance weighted bound is trained on.
-    optimizer : "adam", "adamw" or "sgd", default "adam"
-    learning_rate : float, default 0.003
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of CodingParameters.
 
     Attributes
     ----------
@@ -309,77 +79,18 @@ class VariationalAutoencoder(Unlabelled, Network):
     ((150, 2), (5, 4))
     """
 
-    kinds = ("table", "image", "sequence")
-    own_counts = ("bernoulli",)
+    n_components: int = 16
+    likelihood: str = "auto"
+    beta: float = 1.0
+    n_importance: int = 1
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_GRADIENT_RANGES,
-        **CODING_RANGES,
+        **CodingParameters.ranges,
         "likelihood": OneOf(("auto", *LIKELIHOODS)),
         "beta": Real(0.0),
         "n_importance": Whole(1, 10_000),
-        "optimizer": OneOf(("adam", "adamw", "sgd")),
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 16,
-        hidden_layer_sizes: Sequence[int] = (256,),
-        n_filters: Sequence[int] = (),
-        activation: str = "relu",
-        likelihood: str = "auto",
-        beta: float = 1.0,
-        n_importance: int = 1,
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        schedule: str = "constant",
-        batch_size: int = 64,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_filters = n_filters
-        self.activation = activation
-        self.likelihood = likelihood
-        self.beta = beta
-        self.n_importance = n_importance
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
-
-    @property
-    def in_unit_range(self) -> bool:
-        """Return whether rows are taken as numbers from 0 to 1."""
-        return self.likelihood_ == "bernoulli"
-
-    @property
-    def n_active_(self) -> int:
-        """Return how many numbers of the code say something of a row."""
-        return int(self.network_.body.n_active)
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained encoder and decoder."""
@@ -394,40 +105,6 @@ class VariationalAutoencoder(Unlabelled, Network):
             n_importance=self.n_importance,
         )
 
-    def loop_settings(self, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
-        """Return what the parameters say; without validation rows the last weights are kept.
-
-        The codes of training are drawn, so the epoch of its lowest loss would be that of the luckiest draws.
-        """
-        settings = super().loop_settings(n_rows, seed, with_validation=with_validation)
-        return replace(settings, keep="best" if with_validation else "last")
-
-    def score_samples(self, X: Any, n_importance: int = 100) -> np.ndarray:
-        """Return the importance weighted bound on log p(x) of each row, from so many codes: (n,).
-
-        The codes are drawn by the same noise for every row and at every call, so that a score is a function of its row.
-        """
-        inputs = self._check_inputs(X)
-        body, scaling = self.network_.body, self.network_.scaling
-        noise = fixed_noise(n_importance, self._weight, self.n_components)
-
-        def score(rows: Tensor) -> Tensor:
-            x = scaling(rows)
-            return weighted_bound(torch.cat([body.log_weights(x, part) for part in noise.split(DRAWS_AT_ONCE)]))
-
-        return self._pass(score, inputs)
-
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
-        """Return new rows in their own unit: the means of p(x|z) at codes drawn from N(0, I).
-
-        Parameters
-        ----------
-        n_samples : int, default 1
-        random_state : int, RandomState or None
-        """
-        check_is_fitted(self)
-        return self.inverse_transform(check_random_state(random_state).standard_normal((n_samples, self.n_components)))
-
     def impute(self, X: Any) -> np.ndarray:
         """Return the rows with what is missing (NaN) filled in: float64, of the shape of X.
 
@@ -436,49 +113,3 @@ class VariationalAutoencoder(Unlabelled, Network):
         draws). Of a linear one this gives the conditional means.
         """
         return fill_missing(self, X)
-
-    def settle(self, X: Any, sample_weight: Any) -> None:
-        """Count the numbers of the code that vary over the training rows."""
-        codes = self.transform(X)
-        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        mean = np.average(codes, axis=0, weights=weight)
-        varies = np.average(np.square(codes - mean), axis=0, weights=weight) > ACTIVE_FROM
-        self.network_.body.n_active.fill_(int(varies.sum()))
-
-    def measures(self, X: Any, X_train: Any | None) -> RowValues:
-        """Return the bound on the log-likelihood of each row beside the likelihood of simpler distributions."""
-        rows = self._standardized(self._check_inputs(X))
-        competitors: Sequence[Any] = ()
-        if X_train is not None:
-            known = self._standardized(self._check_inputs(X_train))
-            competitors = (
-                density_by_shares(known, rows)
-                if self.in_unit_range
-                else density_by_components(known, rows, self.n_components)
-            )
-        rebuilt = reconstruction_values(self, X, None, self.n_components)
-        return RowValues(
-            "log_likelihood",
-            "higher",
-            "How likely a row is, as standardised, in nats: a bound below its logarithm, from 100 codes.",
-            self.score_samples(X),
-            tuple(competitors),
-            more={
-                "reconstruction_error": (float(rebuilt.values.mean()), rebuilt.better, rebuilt.what),
-                "active_units": (self.n_active_, "higher", "Numbers of the code that vary from row to row."),
-            },
-            shows=rebuilt.shows + drawn_images(self, "Images decoded from codes drawn at random."),
-        )
-
-    # Inside
-
-    def _size(self, train: Rows, target: Any) -> None:
-        self.likelihood_ = LIKELIHOODS[within_unit_range(train.X)] if self.likelihood == "auto" else self.likelihood
-        super()._size(train, target)
-
-    def _sizes(self) -> dict[str, Any]:
-        return super()._sizes() | {"bernoulli": int(self.likelihood_ == "bernoulli")}
-
-    def _bare_network(self, inputs: Inputs, sizes: Mapping[str, Any]) -> CodeNetwork:
-        self.likelihood_ = LIKELIHOODS[bool(sizes["bernoulli"])]
-        return super()._bare_network(inputs, sizes)

@@ -218,8 +218,9 @@ def warn_of_columns(extra: Sequence[str], counts: Mapping[str, Mapping[str, Any]
             )
 
 
-def coded_columns(names: dict[str, Any], codes: np.ndarray) -> pl.DataFrame:
-    """Return a frame of names and of the columns "code_1", "code_2", ... of an array (n, n_out)."""
+def coded_columns(names: dict[str, Any], codes: Any) -> pl.DataFrame:
+    """Return a frame of names and of the columns "code_1", "code_2", ... of an array or sparse matrix (n, n_out)."""
+    codes = codes.toarray() if hasattr(codes, "toarray") else codes
     return pl.DataFrame(names | {f"code_{k + 1}": column for k, column in enumerate(codes.T)})
 
 

@@ -154,13 +154,16 @@ class SequenceDecoder:
         return ROW, pl.Series(ROW, part.rows)
 
     def _next(self, X: Any, key: str, names: pl.Series) -> pl.DataFrame:
-        if isinstance(self.recipe, TextRecipe):
-            text = [self.recipe.decode(np.array([code])) for code in self.network.predict(X).tolist()]
-            return pl.DataFrame({key: names, PREDICTION: text})
+        symbols = self.recipe.symbols
+        if symbols or isinstance(self.recipe, TextRecipe):
+            codes, probability = self.network.predict_rows(X)
+            columns: dict[str, Any] = {PREDICTION: [symbols[int(code)] for code in codes]}
+            columns |= {} if probability is None else {"probability": probability.max(axis=1)}
+            return pl.DataFrame({key: names, **columns})
         n_steps = self.n_steps or 1
         middle, low, high = (self.recipe.to_units(each) for each in self.network.forecast(X, n_steps, interval=LEVEL))
         owner, steps = np.repeat(np.arange(len(X)), n_steps), np.tile(np.arange(1, n_steps + 1), len(X))
-        columns: dict[str, Any] = {key: names[owner], STEP: steps}
+        columns = {key: names[owner], STEP: steps}
         for place, name in enumerate(middle):
             end = "" if place == 0 else f"_{name}"
             columns |= {f"{PREDICTION}{end}": middle[name].ravel()}
