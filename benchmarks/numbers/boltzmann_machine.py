@@ -93,14 +93,14 @@ def gap_of_digits(seed: int) -> float:
     """Return by how much a test row of scikit-learn's digits is likelier than under independent units, in nats."""
     from sklearn.datasets import load_digits
 
-    X = load_digits().data
+    X = load_digits(return_X_y=True)[0]
     found = BoltzmannMachine(random_state=seed).fit(X[::2]).measures(X[1::2], X[::2])
     return float((found.values - found.competitors[0].values).mean())
 
 
 FIGURES = (
     Figure(
-        "4-2-4 encoders solved within 2,000 cycles, of 250", 245, "own target", "", "up", encoders_solved(4, 2), n_seeds=1
+        "4-2-4 encoders solved within 2,000 cycles, of 250", 245, "own target", "", "up", encoders_solved(4, 2), by="all"
     ),
     Figure(
         "log-likelihood of test rows, digits as units, above independent units, in nats", 7, "own target", "", "up",

@@ -794,9 +794,7 @@ class BoltzmannMachine(Unlabelled, Network):
 
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> BoltzmannTrainer:
         """Return the learning rule by the method."""
-        body: Any = network.body
-        small = body.machine.is_small
-        method = ("exact" if small else "pcd") if self.method == "auto" else self.method
+        method = ("exact" if self._machine.is_small else "pcd") if self.method == "auto" else self.method
         settings = GradientSettings(
             n_steps=n_steps,
             learning_rate=self.learning_rate,
