@@ -335,7 +335,7 @@ class ContrastiveDivergence:
 
     def _move_variance(self, v: Tensor, h: Tensor, sign: Tensor, rate: float) -> None:
         """Move log σ² along ⟨(½ (v - b)² - v ⊙ Wh) / σ²⟩ of the rows less that of the machine."""
-        layer = self.layer
+        layer: Any = self.layer
         pull = 0.5 * (v - layer.visible_bias).square() - v * (h @ layer.weight.t())
         slope = (sign @ pull) * (-layer.log_variance).exp()
         layer.log_variance.add_(slope, alpha=rate).clamp_(LEAST_LOG_VARIANCE, MOST_LOG_VARIANCE)
