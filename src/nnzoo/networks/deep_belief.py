@@ -109,8 +109,8 @@ class DeepBeliefBody(nn.Module):
             Numbers from 0 to 1, one for each layer but the top: a unit is on where its probability is larger.
         """
         n, n_draws = len(x), len(chances[0]) if chances else 1
-        layers: Any = self.layers
-        *below, top = layers
+        machines: list[Any] = list(self.layers)
+        *below, top = machines
         v, total = x.flatten(1), x.new_zeros(n_draws * n)
         for layer, chance in zip(below, chances, strict=True):
             q = layer(v)
