@@ -11,7 +11,8 @@ The active numbers have to tell what varies. The clamped ones cannot, and are dr
 they say of the batch, as long as they say the same of all of it. c (μⱼ - mⱼ) is the gradient of c/2 Σ (μⱼ - mⱼ)² over
 the batch, because Σ (μⱼ - mⱼ) = 0; so the loss has that term, and the m that the decoder sees has no gradient. The
 divergence from N(0, I) counts for the active numbers. The paper scales the replacement by 1/100 beside a loss of its
-own; beside likelihoods that are sums over all pixels so small a c leaves the factors mixed, and 1,000 stifles the code.
+own. Beside likelihoods that are sums over all pixels so small a c leaves the factors mixed; too large a one leaves
+numbers of the code dead, the sooner the fewer the rows.
 
 The last cells of the drawing are plain outputs; they match the input.
 
