@@ -627,7 +627,7 @@ def taught(n_epochs: int) -> Any:
 
     return Taught(
         n_components=6, factor_sizes=(1, 1, 2, 1, 1), n_filters=(16, 32), hidden_layer_sizes=(128,),
-        likelihood="gaussian", clamp_scale=100.0, n_epochs=n_epochs, random_state=0,
+        likelihood="gaussian", clamp_scale=30.0, n_epochs=n_epochs, random_state=0,
     )  # fmt: skip
 
 

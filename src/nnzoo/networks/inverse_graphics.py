@@ -11,7 +11,8 @@ The active numbers have to tell what varies. The clamped ones cannot, and are dr
 they say of the batch, as long as they say the same of all of it. c (μⱼ - mⱼ) is the gradient of c/2 Σ (μⱼ - mⱼ)² over
 the batch, because Σ (μⱼ - mⱼ) = 0; so the loss has that term, and the m that the decoder sees has no gradient. The
 divergence from N(0, I) counts for the active numbers. The paper scales the replacement by 1/100 beside a loss of its
-own; beside likelihoods that are sums over all pixels so small a c leaves the factors mixed, and 1,000 stifles the code.
+own. Beside likelihoods that are sums over all pixels so small a c leaves the factors mixed; too large a one leaves
+numbers of the code dead, the sooner the fewer the rows.
 
 The last cells of the drawing are plain outputs; they match the input.
 
@@ -61,7 +62,7 @@ class InverseGraphicsBody(VariationalBody):
         As in :class:`nnzoo.networks.variational.VariationalBody`.
     """
 
-    def __init__(self, shape: tuple[int, ...], *, clamp_scale: float = 30.0, **sizes: Any) -> None:
+    def __init__(self, shape: tuple[int, ...], *, clamp_scale: float = 10.0, **sizes: Any) -> None:
         super().__init__(shape, **sizes)
         self.clamp_scale = clamp_scale
 
@@ -184,7 +185,7 @@ class InverseGraphicsNetwork(CodingParameters, Variational, Network):
         Weight β of the divergence: below 1 rows come back sharper, above 1 the code is simpler.
     factor_sizes : tuple of int or None, default None
         Numbers of the code of each factor; a whole circle of angles needs two. None: one each.
-    clamp_scale : float, default 30.0
+    clamp_scale : float, default 10.0
         Pull c of the clamped numbers towards their mean over the batch, beside likelihoods that are sums over a row.
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
     batch_size : int, default 64
@@ -230,7 +231,7 @@ class InverseGraphicsNetwork(CodingParameters, Variational, Network):
     likelihood: str = "auto"
     beta: float = 1.0
     factor_sizes: Sequence[int] | None = None
-    clamp_scale: float = 30.0
+    clamp_scale: float = 10.0
     schedule: str = "cosine"
     n_epochs: int = 30
 
