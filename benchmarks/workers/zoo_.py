@@ -773,7 +773,7 @@ FRAMES = {
         fashion,
         "sporco, ConvBPDNDictLearn, 500 images, 100 iterations",
         sporco_filters,
-        ours("DeconvolutionalNetwork", l1=L1, early_stopping=False),
+        ours("DeconvolutionalNetwork", l1=L1, learning_rate=0.015, early_stopping=False),
         judge=coded_cheaply,
         where="coding",
     ),

@@ -22,7 +22,7 @@ CONVOLUTIONAL = {"learning_rate": 1e-2}
 DENSE_EPOCHS, CONVOLUTIONAL_EPOCHS = 18, 9
 """How often training goes through 54,000 images, the training part of MNIST; more often through fewer."""
 EPOCHS_OF = 54_000
-CODED_IMAGES = 5_000
+CODED_IMAGES, CODED_RATE = 5_000, 0.015
 """So many images in all, or each once, teach a few filters, for which every step searches the maps of its images."""
 WHOLE_SERIES = {"schedule": "constant", "learning_rate": 3e-3, "n_epochs": 1000, "patience": 100}
 LANGUAGE = {"n_hidden": 256, "dropout": 0.0, "learning_rate": 5e-3}
@@ -65,7 +65,8 @@ def suit(network: Network, data: Data, given: Mapping[str, Any]) -> Suit:
     if "optimizer" not in known:
         return Suit()
     if (known | dict(given)).get("mode") == "code":
-        return Suit({"n_epochs": min(max(CODED_IMAGES // max(len(data.train), 1), 1), MAX_EPOCHS)})
+        n_epochs = min(max(CODED_IMAGES // max(len(data.train), 1), 1), MAX_EPOCHS)
+        return Suit({"n_epochs": n_epochs, "learning_rate": CODED_RATE})
     if data.kind == "table":
         return Suit(dict(SMALL_TABLE)) if len(data.train) < SMALL_ROWS else Suit()
     is_dense = "hidden_layer_sizes" in known and "n_filters" not in known
