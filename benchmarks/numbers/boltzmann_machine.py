@@ -8,8 +8,7 @@ from figures import Figure
 from torch import Tensor
 
 from nnzoo import BoltzmannMachine
-from nnzoo.networks.boltzmann import all_states
-from nnzoo.networks.boltzmann_machine import log_table, second_moments
+from nnzoo.networks.boltzmann import log_table, second_moments, states_at_once
 
 N_MACHINES, N_CYCLES, LOOK = 250, 2000, 10
 STEP, DECAY, N_DRAWN = 0.5, 0.02, 100
@@ -45,7 +44,7 @@ def cycles_to_solution(n_codes: int, n_hidden: int, seed: int) -> np.ndarray:
     links = torch.ones(n, n, dtype=torch.float64).fill_diagonal_(0)
     links[:n_codes, n_codes : 2 * n_codes] = links[n_codes : 2 * n_codes, :n_codes] = 0
     weight, bias = torch.zeros(N_MACHINES, n, n, dtype=torch.float64), torch.zeros(N_MACHINES, n, dtype=torch.float64)
-    visible, hidden = (next(all_states(size, links, 2**size)) for size in (2 * n_codes, n_hidden))
+    visible, hidden = (states_at_once(size, links) for size in (2 * n_codes, n_hidden))
     held = _noisy_shares(n_codes, visible)
     done, running = np.full(N_MACHINES, np.inf), torch.arange(N_MACHINES)
     for cycle in range(1, N_CYCLES + 1):

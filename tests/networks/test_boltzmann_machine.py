@@ -11,12 +11,10 @@ from nnzoo import BoltzmannMachine
 from nnzoo.data.patterns import bars_and_stripes
 from nnzoo.engine.batches import Batch
 from nnzoo.errors import DataError, UsageError
-from nnzoo.networks.boltzmann import log_mean
+from nnzoo.networks.boltzmann import clamped_moments, free_moments, log_mean
 from nnzoo.networks.boltzmann_machine import (
     BoltzmannTrainer,
     BoltzmannUnits,
-    clamped_moments,
-    free_moments,
     sweep,
 )
 from nnzoo.training.gradient import GradientSettings

@@ -31,7 +31,17 @@ from nnzoo.errors import DataError, UsageError
 from nnzoo.estimator import GRADIENT_RANGES, LOOP_RANGES, Network, Rows
 from nnzoo.evaluation.rowvalues import RowValues, density_by_shares
 from nnzoo.inputs import Inputs
-from nnzoo.networks.boltzmann import CHAIN_RANGES, all_states, anneal, drawn, generator_of, log_mean
+from nnzoo.networks.boltzmann import (
+    CHAIN_RANGES,
+    anneal,
+    clamped_moments,
+    drawn,
+    free_moments,
+    generator_of,
+    log_mean,
+    log_table,
+    states_at_once,
+)
 from nnzoo.networks.levels import Levels, round_levels
 from nnzoo.networks.unlabelled import (
     UNLABELLED_RANGES,
@@ -62,75 +72,6 @@ N_ANNEALED, N_TEMPERATURES, N_TURNS = 100, (100, 500), 50_000
 COOLING_SWEEPS, KEPT_SWEEPS, HOT = 100, 400, 4.0
 """Sweeps before what is missing is read off, sweeps over which it is, and the temperature at first."""
 PIECE_ROWS = 4096
-
-
-def log_table(left: Tensor, right: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return -E of the first units in each state of ``left`` with the others in each of ``right``.
-
-    All pairs are one product, so 2²⁰ states take as long as some hundred rows in a layer.
-
-    Parameters
-    ----------
-    left, right : Tensor of shape (n_left, n_first) and (n_right, n_units - n_first)
-    weight, bias : Tensor of shape (..., n_units, n_units) and (..., n_units)
-        Of one machine or of many.
-
-    Returns
-    -------
-    Tensor of shape (..., n_left, n_right)
-    """
-    n = left.shape[1]
-
-    def within(s: Tensor, part: slice) -> Tensor:
-        return 0.5 * ((s @ weight[..., part, part]) * s).sum(dim=-1) + (s @ bias[..., part, None])[..., 0]
-
-    first, last = slice(0, n), slice(n, None)
-    across = left @ weight[..., first, last] @ right.t()
-    return within(left, first)[..., :, None] + within(right, last)[..., None, :] + across
-
-
-def second_moments(left: Tensor, right: Tensor, p: Tensor) -> Tensor:
-    """Return ⟨s sᵀ⟩ from the probabilities of the pairs of :func:`log_table`: (..., n_units, n_units).
-
-    As units are 0 or 1, its diagonal is their means.
-    """
-    across = left.t() @ p @ right
-    first = left.t() @ (p.sum(dim=-1)[..., None] * left)
-    last = right.t() @ (p.sum(dim=-2)[..., None] * right)
-    return torch.cat([torch.cat([first, across], dim=-1), torch.cat([across.mT, last], dim=-1)], dim=-2)
-
-
-def free_moments(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ⟨s sᵀ⟩ and log Z of one machine, or of many, over all states: (..., n_units, n_units) and (...)."""
-    n_units = bias.shape[-1]
-    left, right = (_states(n, weight) for n in (n_units // 2, n_units - n_units // 2))
-    table = log_table(left, right, weight, bias)
-    log_z = table.flatten(-2).logsumexp(dim=-1)
-    return second_moments(left, right, (table - log_z[..., None, None]).exp_()), log_z
-
-
-def clamped_moments(v: Tensor, share: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the mean of ⟨s sᵀ⟩ with visible units held at each row, and of each ⟨h⟩ and log Σ_h exp(-E(v, h)).
-
-    Parameters
-    ----------
-    v, share : Tensor of shape (n, n_visible) and (n,)
-        Rows, and the share of each in the mean.
-    weight, bias : as for :func:`log_table`
-
-    Returns
-    -------
-    moments, hidden, log_weight : Tensor of shape (..., n_units, n_units), (..., n, n_hidden) and (..., n)
-    """
-    states = _states(bias.shape[-1] - v.shape[1], weight)
-    table = log_table(v, states, weight, bias)
-    log_weight = table.logsumexp(dim=-1)
-    p = (table - log_weight[..., None]).exp_()
-    return second_moments(v, states, p * share[:, None]), p @ states, log_weight
-
-
-def _states(n_units: int, like: Tensor) -> Tensor:
-    return next(all_states(n_units, like, at_once=2**n_units))
 
 
 def mean_field(told: Tensor, among: Tensor) -> Tensor:
@@ -248,7 +189,7 @@ class BoltzmannUnits(nn.Module):
         """
         if not self.is_summed:
             return self._mean_field(v)
-        states = _states(self.n_hidden, v)
+        states = states_at_once(self.n_hidden, v)
         table = log_table(v, states, self.weight, self.bias)
         log_weight = table.logsumexp(dim=1)
         return (table - log_weight[:, None]).exp() @ states, log_weight
@@ -336,7 +277,7 @@ class BoltzmannUnits(nn.Module):
         if not self.is_small:
             return self.annealed(n_samples, generator)[0][:, : self.n_visible]
         n = len(self.bias) // 2
-        left, right = (_states(each, self.weight) for each in (n, len(self.bias) - n))
+        left, right = (states_at_once(each, self.weight) for each in (n, len(self.bias) - n))
         table = log_table(left, right, self.weight, self.bias).double()
         place = torch.multinomial(table.flatten().softmax(dim=0), n_samples, replacement=True, generator=generator)
         s = torch.cat([left[place // len(right)], right[place % len(right)]], dim=1)
@@ -364,7 +305,7 @@ class BoltzmannUnits(nn.Module):
         s = torch.cat([v, v.new_zeros(len(v), self.n_hidden)], dim=1)
         if few:
             order = torch.cat([held.nonzero()[:, 0], (~held).nonzero()[:, 0]])
-            states = _states(int((~held).sum()), v)
+            states = states_at_once(int((~held).sum()), v)
             weight, bias = self.weight[order][:, order], self.bias[order]
             return log_table(s[:, held], states, weight, bias).softmax(dim=1) @ states
         s[:, ~held] = 0.0
