@@ -277,7 +277,7 @@ class DeepFeedForward(Encoder, Network):
 
     def __sklearn_clone__(self) -> Self:
         """Return an untrained copy; what it starts from stays fitted."""
-        copy = super().__sklearn_clone__()
+        copy: Any = super().__sklearn_clone__()
         copy.start_from = self.start_from
         return copy
 

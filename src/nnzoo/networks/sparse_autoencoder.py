@@ -568,7 +568,10 @@ class SparseAutoencoder(DescendingParameters, Unlabelled, Network):
         share = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         weight = torch.from_numpy(share / share.sum()).to(inputs.device)
         network.eval()
-        counts, lost, sums, squares = 0.0, 0.0, 0.0, 0.0
+        counts: Any = 0.0
+        lost: Any = 0.0
+        sums: Any = 0.0
+        squares: Any = 0.0
         with torch.inference_mode():
             for part, w in zip(inputs.split(BLOCK_ROWS), weight.split(BLOCK_ROWS), strict=True):
                 x = body.flatten(network.scaling(part))
