@@ -174,6 +174,12 @@ def test_rows_keep_their_unit_their_shape_and_stay_as_they_were():
     assert X.tobytes() == before.tobytes()
 
 
+@pytest.mark.parametrize(("level", "kept"), [(0.3, "last"), (0.0, "train_loss")])
+def test_last_weights_are_kept_where_the_lowest_loss_is_that_of_the_mildest_noise(level, kept):
+    X = load_iris(return_X_y=True)[0]
+    assert DenoisingAutoencoder(corruption_level=level, n_epochs=2, random_state=0).fit(X).best_by_ == kept
+
+
 def test_score_is_that_of_rows_without_noise():
     X = load_iris(return_X_y=True)[0]
     network = DenoisingAutoencoder(n_epochs=5, random_state=0).fit(X)

@@ -191,8 +191,9 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
     def hidden_layers(self) -> HiddenLayers:
         """Return the machines as dense layers, for a network that starts from them; variances go into the weights."""
         check_is_fitted(self)
-        layers = []
-        for machine in self.network_.body.layers:
+        layers: list[tuple[Tensor, Tensor]] = []
+        machines: Any = self.network_.body.layers
+        for machine in machines:
             precision = 1.0 if machine.log_variance is None else (-machine.log_variance).exp()
             layers.append((machine.weight.t() * precision, machine.hidden_bias))
         return HiddenLayers(type(self).__name__, self.inputs_, tuple(layers), "sigmoid")
