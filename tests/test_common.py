@@ -200,6 +200,7 @@ def rows_of(task: str) -> tuple[np.ndarray, np.ndarray]:
     return X, y if task == "regression" else np.array(["setosa", "versicolor", "virginica"])[y]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of learning rates that are too small
 @pytest.mark.parametrize("key", WITH_TARGET, ids="-".join)
 def test_network_works_in_a_pipeline_a_grid_search_and_cross_validation(key):
@@ -215,6 +216,7 @@ def test_network_works_in_a_pipeline_a_grid_search_and_cross_validation(key):
     assert pipeline.fit(X, y).predict(X).tolist() == network.fit(scaled, y).predict(scaled).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in NETWORKS if key not in WITH_TARGET], ids="-".join)
 def test_network_without_a_target_works_in_a_pipeline_before_a_classifier(key):
     X, y = rows_of("classification")
@@ -240,6 +242,7 @@ def test_same_seed_gives_the_same_bits(key):
     assert network.fit(X, y).predict_rows(X)[0].tolist() == first.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", NETWORKS, ids="-".join)
 def test_random_state_may_be_a_generator_whose_draws_go_on(key):
     X, y = rows_of(key[1])

@@ -15,9 +15,6 @@ from nnzoo import DeepConvolutionalNetwork
 N_CHECKS = {"classification": 66, "regression": 59}
 """How many checks run at the least, for each twin."""
 
-QUICK, SLOW = {("SignalTwin", "classification"): ()}, pytest.mark.slow
-"""The twin that the quick run takes; the others differ from it in the shape of a row alone."""
-
 TWINS = ("GreyTwin", "ColourTwin", "SignalTwin")
 
 NO_EQUIVALENCE = "batch normalisation and dropout see a row of weight 2 once, two rows twice"
@@ -84,11 +81,12 @@ def name_of(check):
     return getattr(check, "func", check).__name__
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of labels drawn by lot
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
-        pytest.param(estimator, check, id=f"{name}-{task}-{name_of(check)}", marks=QUICK.get((name, task), SLOW))
+        pytest.param(estimator, check, id=f"{name}-{task}-{name_of(check)}")
         for (name, task), checks in CHECKS.items()
         for estimator, check in checks
     ],

@@ -108,7 +108,7 @@ def build(
     if data.output is not None and "output" in known:
         settings["output"] = data.output
     with_codes = "categorical_features" in known
-    recipe = learn_recipe(data, with_codes=with_codes, with_target=reads_target)
+    recipe = learn_recipe(data, with_codes=with_codes, with_target=reads_target, symbols=estimator.reads_symbols)
     if "categorical_features" in known and recipe.categorical_features:
         settings["categorical_features"] = list(recipe.categorical_features)
     settings |= dict(params or {})

@@ -123,6 +123,7 @@ def test_load_passes_every_option_on(cli):
     assert "time" in told["split"]["how"]
 
 
+@pytest.mark.slow
 def test_build_shows_layers_shapes_weights_and_memory(cli):
     words = ("build", "people.csv", *TARGET, "--set", "hidden_layer_sizes=8,4", "--set", "activation=tanh")
     told = json.loads(cli.done(*words, "--json").out)

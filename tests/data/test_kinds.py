@@ -398,6 +398,7 @@ CELLS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(CELLS, st.sampled_from(KINDS), st.sampled_from(["", "month first", "day first"]))
 def test_coerce_reads_any_finite_string_and_rows_do_not_depend_on_each_other(cells, kind, form):
     cells = [None if cell and "inf" in cell.lower() else cell for cell in cells]

@@ -218,6 +218,7 @@ def test_A8_a_column_of_many_categories_keeps_only_the_most_frequent():
     assert encode(recipe, ["c0", "c9"]).X[:, 0].tolist() == [1, 0]
 
 
+@pytest.mark.slow
 def test_A8_a_million_categories_stay_bounded():
     values = pl.select(pl.concat_str(pl.lit("c"), pl.int_range(1_000_000) // 2)).to_series()
     recipe = learn(values, "category")

@@ -129,6 +129,7 @@ def test_A11_an_encrypted_parquet_file_is_refused(tmp_path):
         read_table(path)
 
 
+@pytest.mark.slow
 def test_A12_a_parquet_file_that_unpacks_to_more_than_the_memory_is_refused_by_its_footer(tmp_path):
     path = tmp_path / "bomb.parquet"
     column = pa.array(np.zeros(1_000_000))

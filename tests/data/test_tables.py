@@ -626,6 +626,7 @@ def test_a_sheet_is_refused_where_there_are_none(tmp_path):
         read_table(tmp_path / "a.csv", sheet="one")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["big.csv", "big.csv.gz"])
 def test_A10_chunks_of_a_large_file_take_little_memory(tmp_path, name):
     path = tmp_path / name

@@ -73,6 +73,7 @@ def seen(tile):
     return int(tile.image[0, 0])
 
 
+@pytest.mark.slow
 def test_report_without_images_has_no_gallery_and_neither_pixels_nor_rules_for_them():
     report = labels_report(images=None)
     assert report.gallery is None

@@ -84,6 +84,7 @@ def test_a_handful_of_labels_on_one_side_is_no_proof(n_more, outcome):
     assert compare("classification", truth, own, other, several_labels=True).outcome == outcome
 
 
+@pytest.mark.slow
 def test_equal_networks_rarely_beat_each_other():
     generator = np.random.default_rng(0)
     n_told_apart = 0

@@ -205,6 +205,7 @@ def test_longer_rows_beside_a_row_change_it_by_less_than_a_millionth(body):
     assert np.abs(alone - net.decision_function(rows)).max() < 1e-6
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])
 def test_windows_of_time_give_what_the_whole_gives(body, positions, monkeypatch):
@@ -240,6 +241,7 @@ def pointed(n, seed, n_steps=8):
     return X, X[np.arange(n), X[:, :, 0].argmax(axis=1), 1] > 0
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("seed", range(3))
 def test_the_step_that_matters_is_found(body, seed):

@@ -23,6 +23,7 @@ def standardized(network, X):
     return network._standardized(network._check_inputs(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_linear_autoencoder_has_the_error_and_the_subspace_of_principal_components(digits, tied):
     """Baldi & Hornik 1989: at the optimum what is lost is the sum of the variances behind the first k."""
@@ -99,6 +100,7 @@ def test_images_of_any_size_come_back_in_their_shape_and_as_bytes(shape):
     assert network.inverse_transform(network.transform(X)).tolist() == rebuilt.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_loses_less_than_principal_components_on_digits(digits, seed):
     X, fresh = digits[:1400], digits[1400:]

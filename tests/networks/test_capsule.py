@@ -193,6 +193,7 @@ def test_the_loss_is_that_of_the_lengths_and_of_the_decoder():
 # Learning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_learns_digits(seed):
     X, X_test, y, y_test = train_test_split(DIGITS.images, DIGITS.target, test_size=0.5, random_state=seed)
@@ -224,6 +225,7 @@ def test_two_classes_have_a_capsule_each():
     )
 
 
+@pytest.mark.slow
 def test_digits_that_overlap_are_told_apart():
     """Two digits a picture, one moved by two pixels each way over the other; a label for each of the ten."""
     draw = np.random.default_rng(0)
@@ -241,6 +243,7 @@ def test_digits_that_overlap_are_told_apart():
     assert (net.predict(X[1000:]) == Y[1000:]).mean() > max(0.9, (Y[1000:] == 0).mean())
 
 
+@pytest.mark.slow
 def test_the_decoder_rebuilds_images_better_than_their_mean():
     X = (DIGITS.images[:600] * 15).astype(np.uint8)
     net = CapsuleNetwork(n_filters=16, batch_size=32, n_epochs=8, random_state=0).fit(X, DIGITS.target[:600])

@@ -143,6 +143,7 @@ def test_filters_learn_what_lowers_the_objective_of_other_images(digits, seed):
     assert -learned.score(fresh) < 0.95 * -first.score(fresh)
 
 
+@pytest.mark.slow
 def test_images_of_labels_are_the_means_of_their_images(digits):
     """Σₙ ‖xₙ - x̂(cₙ)‖² is least where each x̂(c) is the mean of the images of c; in shares of the largest number, 16."""
     X, y = digits
@@ -218,6 +219,7 @@ def test_images_of_any_size_come_back_in_their_shape_and_as_bytes(settings, shap
     assert network.inverse_transform(network.transform(X)).tolist() == rebuilt.tolist()
 
 
+@pytest.mark.slow
 def test_many_maps_give_an_image_back():
     X = np.random.default_rng(0).random((20, 6, 6))
     network = DeconvolutionalNetwork(l1=1e-4, kernel_size=3, n_inference_steps=1000, n_epochs=1, random_state=0).fit(X)

@@ -65,6 +65,7 @@ def test_a_second_machine_that_is_the_first_turned_round_leaves_all_likelihoods(
     torch.testing.assert_close(exact_log_p(body), alone, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_bound_lies_below_the_likelihood_and_its_draws_around_the_bound(seed):
     body = stack(6, 5, 4, seed=seed)

@@ -508,6 +508,7 @@ def stripes(shape: tuple[int, ...], n: int = 120, *, bytes_: bool = False, seed:
     return (np.clip(X * 20 + 60, 0, 255).astype(np.uint8) if bytes_ else X), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_learns_digits_beyond_what_a_line_learns_from_the_same_pixels(seed):
     digits = load_digits()
@@ -521,6 +522,7 @@ def test_it_learns_digits_beyond_what_a_line_learns_from_the_same_pixels(seed):
     assert 1 - net.fit(X_train, y_train).score(X_test, y_test) < 0.7 * error_of_line
 
 
+@pytest.mark.slow
 def test_lenet5_learns_digits():
     digits = load_digits()
     X = np.pad(digits.images, ((0, 0), (10, 10), (10, 10)))[::2]

@@ -273,6 +273,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_learns_digits_as_images(seed):
     digits = load_digits()

@@ -198,6 +198,7 @@ def test_bad_input_is_refused():
         network.inverse_transform([[1.0, 2.0, 3.0]])
 
 
+@pytest.mark.slow
 def test_five_steps_without_a_target(tmp_path):
     data = nnzoo.load("penguins", target="species")
     model = nnzoo.train(nnzoo.build("denoising-autoencoder", data), data, verbose=0)
@@ -210,6 +211,7 @@ def test_five_steps_without_a_target(tmp_path):
     assert nnzoo.encode(loaded, "penguins").columns == ["row", *(f"code_{n}" for n in range(1, 65))]
 
 
+@pytest.mark.slow
 def test_report_of_images_shows_them_with_noise_and_without():
     data = nnzoo.load("fashion-sample")
     params = {"n_epochs": 1, "hidden_layer_sizes": [8]}

@@ -89,6 +89,7 @@ def test_a_layer_in_two_windows_is_the_layer_at_once():
     torch.testing.assert_close(torch.cat([first, layer(x[:, 4:], state)[0]], dim=1), whole, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_copy_of_one_vector_is_learned_bit_by_bit(seed):
     task = copying(800, n_bits=2, lengths=(1, 2), random_state=seed)

@@ -196,6 +196,7 @@ def test_a_sine_is_forecast(network):
     assert net.score(series) > 0.98
 
 
+@pytest.mark.slow
 def test_codes_are_sampled_as_they_were_learned():
     cycle = np.tile([1, 2, 3, 4], 60)[None]
     net = GRU(output="next", categorical_features=[0], n_hidden=16, n_epochs=80, bptt_steps=40, random_state=0)

@@ -249,6 +249,7 @@ def test_training_moves_a_learned_start_and_leaves_a_random_one():
         assert torch.equal(first, later) != moves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_copy_of_one_or_two_vectors_is_learned_bit_by_bit(seed):
     task = copying(1000, n_bits=2, lengths=(1, 2), random_state=seed)
@@ -262,6 +263,7 @@ def test_a_copy_of_one_or_two_vectors_is_learned_bit_by_bit(seed):
     assert fresh.bits_right(said) > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("controller", ["lstm", "feedforward"])
 def test_both_tasks_and_every_output_are_learned(controller):
     draw = np.random.default_rng(0)

@@ -262,6 +262,7 @@ def test_bad_input_is_refused():
         network.impute(np.zeros((1, 3, 4)))
 
 
+@pytest.mark.slow
 def test_five_steps_without_a_target(tmp_path):
     data = nnzoo.load("penguins", target="species")
     model = nnzoo.train(nnzoo.build("variational-autoencoder", data), data, verbose=0)

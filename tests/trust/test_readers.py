@@ -189,6 +189,7 @@ def test_any_text_is_a_parameter_or_refused(tmp_path, soaks, capsys):
     assert not out.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the address space")
 def test_a_deep_or_wide_line_takes_little(tmp_path):
     for name, content in (

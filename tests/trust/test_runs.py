@@ -96,6 +96,7 @@ def test_a_saved_model_predicts_the_same_bits_in_a_new_process(row, samples, pre
     assert (tmp_path / "p.csv").read_bytes() == (predicted_apart / f"{row.id}.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_E7_predictions_of_several_threads_are_those_of_one(row, samples, trained):
     model = nnzoo.load_model(trained(row))
     data = samples.data(row)
@@ -109,6 +110,7 @@ def test_E7_predictions_of_several_threads_are_those_of_one(row, samples, traine
             assert wanted is None or np.asarray(wanted).tobytes() == np.asarray(found).tobytes()
 
 
+@pytest.mark.slow
 def test_training_again_from_the_file_gives_its_bits(row, samples, trained):
     found = nnzoo.verify(nnzoo.load_model(trained(row)), samples.source(row)[0])
     assert found.same, str(found)

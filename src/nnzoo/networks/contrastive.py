@@ -510,6 +510,11 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
         """Return whether visible units are 0 and 1."""
         return self.visible_ == "bernoulli"
 
+    @property
+    def n_machines(self) -> int:
+        """Return how many layers are trained, one after the other."""
+        return 1
+
     def learn(self: Any, network: nn.Module, n_rows: int, n_steps: int) -> ContrastiveTrainer:
         """Return contrastive divergence, layer by layer."""
         own = self.get_params(deep=False)
@@ -518,7 +523,7 @@ class ContrastiveNetwork(UnlabelledParameters, Unlabelled):
 
     def loop_settings(self: Any, n_rows: int, seed: int, *, with_validation: bool) -> LoopSettings:
         """Return all passes of all layers; a step takes some batches, and the last weights are kept."""
-        n_epochs = self.n_epochs * len(self.network_.body.layers)
+        n_epochs = self.n_epochs * self.n_machines
         n_batches = max(STEP_ROWS // self.batch_size, 1)
         return LoopSettings(n_epochs, n_batches * self.batch_size, seed, keep="last", falls=False)
 

@@ -182,6 +182,11 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
         "hidden_layer_sizes": Each(Whole(1, 10**9), low=1),
     }
 
+    @property
+    def n_machines(self) -> int:
+        """Return how many layers are trained, one after the other."""
+        return len(self.hidden_layer_sizes)
+
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained stack."""
         return DeepBeliefBody(
