@@ -24,6 +24,8 @@ HELPERS = {
     "attending_bodies",
     "backpropagation",
     "boltzmann",
+    "boltzmann_learning",
+    "boltzmann_units",
     "coding",
     "contrastive",
     "contexts",

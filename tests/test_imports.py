@@ -49,6 +49,8 @@ SHARED_BY_NETWORKS = {
         "attending_bodies",
         "backpropagation",
         "boltzmann",
+        "boltzmann_learning",
+        "boltzmann_units",
         "coding",
         "contrastive",
         "contexts",

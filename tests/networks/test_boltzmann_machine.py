@@ -12,11 +12,8 @@ from nnzoo.data.patterns import bars_and_stripes
 from nnzoo.engine.batches import Batch
 from nnzoo.errors import DataError, UsageError
 from nnzoo.networks.boltzmann import clamped_moments, free_moments, log_mean
-from nnzoo.networks.boltzmann_machine import (
-    BoltzmannTrainer,
-    BoltzmannUnits,
-    sweep,
-)
+from nnzoo.networks.boltzmann_learning import BoltzmannTrainer
+from nnzoo.networks.boltzmann_units import BoltzmannUnits, sweep
 from nnzoo.training.gradient import GradientSettings
 
 NAN = float("nan")
@@ -246,9 +243,9 @@ def test_mean_field_is_a_bound_and_exact_without_hidden_links():
     machine = random_machine(5, 4)
     v = torch.from_numpy(states(5))
     exact = machine.hidden(v)[1]
-    assert bool((machine._mean_field(v)[1] <= exact + 1e-12).all())
+    assert bool((machine.mean_field_of(v)[1] <= exact + 1e-12).all())
     machine.weight[5:, 5:] = 0
-    for found, wanted in zip(machine._mean_field(v), machine.hidden(v), strict=True):
+    for found, wanted in zip(machine.mean_field_of(v), machine.hidden(v), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-9)
 
 
