@@ -31,6 +31,7 @@ HELPERS = {
     "parts",
     "remembering",
     "reservoirs",
+    "sampling",
     "slots",
     "transformer",
     "unlabelled",
@@ -130,13 +131,15 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # tanh or relu; units of a recurrent layer are a square matrix; an autoencoder may have no filters, and a
     # capsule network has one convolution before its capsules; attention
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
-    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows
+    # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows; an autoencoder's
+    # loss compares rows, that of a game is of a critic's numbers
     assert several <= {
         "activation",
         "init",
         "kernel",
         "kind",
         "learning_rate",
+        "loss",
         "multi_class",
         "n_filters",
         "n_hidden",

@@ -55,6 +55,7 @@ SHARED_BY_NETWORKS = {
         "parts",
         "remembering",
         "reservoirs",
+        "sampling",
         "slots",
         "transformer",
         "unlabelled",

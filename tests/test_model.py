@@ -18,6 +18,7 @@ from torch import nn
 
 import nnzoo
 from nnzoo import (
+    GAN,
     GRU,
     LSTM,
     RNN,
@@ -179,6 +180,11 @@ CASES = {
     "VariationalAutoencoder": (lambda: VariationalAutoencoder(n_importance=3, **SHORT), wine),
     "VariationalAutoencoder images": (
         lambda: VariationalAutoencoder(n_filters=(4,), kind="image", **SHORT),
+        lambda: images(np.uint8),
+    ),
+    "GAN": (lambda: GAN(hidden_layer_sizes=(8,), spectral_norm=True, **SHORT), wine),
+    "GAN images": (
+        lambda: GAN(n_filters=(4,), loss="wgan_gp", kind="image", **SHORT),
         lambda: images(np.uint8),
     ),
     "HopfieldNetwork": (lambda: HopfieldNetwork(rule="storkey", threshold=0.1, random_state=0), wine),

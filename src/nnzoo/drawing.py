@@ -87,7 +87,7 @@ def _scene(model: Model) -> Scene:
     first, *between, last = layers_of(network)
     names = tuple(getattr(model.recipe, "feature_names", ()) or getattr(network, "feature_names_in_", ()))
     classes = tuple(map(str, model.class_names()))
-    first = replace(first, labels=names if len(names) == first.n_cells else ())
+    first = replace(first, labels=names if first.letter == "I" and len(names) == first.n_cells else ())
     last = replace(last, labels=classes if len(classes) == last.n_cells else ())
     return draw_layers([first, *between, last], title, note)
 
@@ -96,7 +96,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
 
     A module that is no ordinary layer says itself what it is: ``drawn`` is its letter in the legend of the chart, its
-    title and a note, ``n_out`` the number of its cells.
+    title and a note, ``n_out`` the number of its cells. A body that no row goes into first says in ``drawn_first`` what
+    does: letter, number of cells, title and note.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
         memory = next((letter for letter in drawing_of(row.abbreviation).cells if letter in "RYGS"), "R")
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
-    layers = [DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")]
+    first = getattr(module.body, "drawn_first", ("I", inputs.n_features, "input", _times(inputs.shape)))
+    layers = [DrawnLayer(*first, link="")]
     layers += _add_layers(nn.Sequential(module.body), shapes, memory, [])
     head = getattr(module, "head", None)
     n_rest = _count(module) - sum(layer.n_weights for layer in layers) - (_count(head) if head else 0)

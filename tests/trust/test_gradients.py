@@ -37,6 +37,7 @@ SMALL = {
     "differentiable-neural-computer": {"n_hidden": 3, "n_slots": 4, "slot_size": 2, "precision": "float64"},
 }
 SMALL["kohonen-network"] = SMALL["hopfield-network"] = {"precision": "float64"}
+SMALL["generative-adversarial-network"] = {"hidden_layer_sizes": [4, 3], "activation": "tanh", "precision": "float64"}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 RECURRENT = {"n_hidden": 3, "n_layers": 2, "bidirectional": True, "dropout": 0.0, "precision": "float64"}
@@ -246,6 +247,12 @@ def variational(x, w):
     return np.split(w["body.code.layer.weight"] @ h + w["body.code.layer.bias"], 2)[0]
 
 
+def critic_features(x, w):
+    for layer in (1, 2):
+        x = np.tanh(w[f"body.critic.features.{layer}.0.weight"] @ x + w[f"body.critic.features.{layer}.0.bias"])
+    return x
+
+
 def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
@@ -363,6 +370,7 @@ FORWARD = {
     "liquid-state-machine": liquid_state,
     "variational-auto-encoder": variational,
     "denoising-auto-encoder": autoencoder,
+    "generative-adversarial-network": critic_features,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,
