@@ -54,7 +54,8 @@ EXPECTED = {
         "every row gets noise of its own in training, so two equal rows get twice as much as one of weight 2"
     ),
     ("GAN", "check_sample_weight_equivalence_on_dense_data"): (
-        "a batch makes as many rows as it has real ones, so two equal rows are answered by twice as many as one of weight 2"
+        "a batch draws noise for as many rows as it has real ones: for two equal rows twice as often as for one of "
+        "weight 2"
     ),
     ("SupportVectorMachine", "check_classifiers_multilabel_output_format_predict_proba"): (
         "skips itself: there is no probability in its output"
@@ -123,8 +124,8 @@ def name_of(check: object) -> str:
     return getattr(check, "func", check).__name__
 
 
-SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork"), pytest.mark.slow)
-"""The quick run takes FeedForward, which shares nearly all of their code."""
+SLOW = dict.fromkeys(("DeepFeedForward", "DeepResidualNetwork", "GAN"), pytest.mark.slow)
+"""The quick run takes FeedForward and Autoencoder, which share nearly all of their code."""
 
 
 def all_checks() -> list:

@@ -210,6 +210,11 @@ def no_release(X: np.ndarray, y: np.ndarray) -> Any:
     raise NotRun("no release to install")
 
 
+def no_adversarial_release(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: both peers ask for a torch of 2019 and 2020."""
+    raise NotRun("no release for this torch")
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -486,6 +491,14 @@ FRAMES = {
         random_ridge(500),
         sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
+    ),
+    "GAN": Frame(
+        FASHION,
+        fashion,
+        "torchgan 0.1.0, torch-mimicry 0.1.16",
+        no_adversarial_release,
+        ours("GAN", kind="image"),
+        judge=own_score,
     ),
     "LSM": Frame(
         "spike templates, 500 trains",

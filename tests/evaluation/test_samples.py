@@ -54,7 +54,9 @@ def test_distance_of_equal_distributions_lies_around_zero_and_grows_with_what_pa
 
 def test_unit_of_the_rows_does_not_matter(rows):
     drawn = rows[::-1] + 0.5
-    np.testing.assert_allclose(kernel_values(1000 * rows, 1000 * drawn), kernel_values(rows, drawn), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        kernel_values(1000 * rows, 1000 * drawn), kernel_values(rows, drawn), rtol=1e-6, atol=1e-9
+    )
 
 
 def test_samples_that_are_the_rows_have_full_precision_and_recall_and_far_ones_none(rows):

@@ -43,7 +43,7 @@ from nnzoo.inputs import Inputs
 from nnzoo.networks.coding import CODING_RANGES, FromMaps, ToMaps
 from nnzoo.networks.parts import ACTIVATIONS, choose_init, dense_layer, initialize, layer_widths
 from nnzoo.networks.sampling import sample_distance, sample_values
-from nnzoo.networks.unlabelled import UNLABELLED_RANGES, CodeNetwork, Unlabelled
+from nnzoo.networks.unlabelled import UNLABELLED_RANGES, Unlabelled
 from nnzoo.opsteps import sigmoid
 from nnzoo.trace import Step
 from nnzoo.tracing import Names
@@ -430,15 +430,15 @@ class GAN(Unlabelled, Network):
         Weight λ with which "wgan_gp" keeps the slope of the critic near 1 between real and made rows.
     r1_weight : float, default 0.0
         Weight of half the squared slope of the critic at real rows: a little of it keeps the game from running away.
-    spectral_norm : bool, default False
+    spectral_norm : bool, default True
         Divide the weights of each layer of the critic by their largest singular value.
     average_decay : float, default 0.999
         Samples come of a running mean of the generator's weights, which keeps this share of itself at each step; 0 is
         the generator of the last step.
-    learning_rate : float, default 0.0002
+    learning_rate : float, default 0.002
         Of both, by Adam with β = (0.5, 0.999).
     schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
+    batch_size : int, default 32
     n_epochs : int, default 60
         Passes through the training rows, all of which are done: no loss says when to stop.
     kind : None, "table", "image" or "sequence", default None
@@ -505,11 +505,11 @@ class GAN(Unlabelled, Network):
         n_critic: int | None = None,
         gp_weight: float = 10.0,
         r1_weight: float = 0.0,
-        spectral_norm: bool = False,
+        spectral_norm: bool = True,
         average_decay: float = 0.999,
-        learning_rate: float = 2e-4,
+        learning_rate: float = 2e-3,
         schedule: str = "constant",
-        batch_size: int = 64,
+        batch_size: int = 32,
         n_epochs: int = 60,
         kind: str | None = None,
         input_shape: Sequence[int] | None = None,
