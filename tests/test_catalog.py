@@ -41,6 +41,7 @@ HELPERS = {
     "parts",
     "remembering",
     "reservoirs",
+    "sampling",
     "showing_maps",
     "showing_recall",
     "slots",
@@ -149,7 +150,7 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
     # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows, and
     # learns by rows or from all; machines learn by chains or by all states, and may have no hidden unit; a belief
-    # network has a layer at least
+    # network has a layer at least; an autoencoder's loss compares rows, that of a game is of a critic's numbers
     assert several <= {
         "activation",
         "hidden_layer_sizes",
@@ -157,6 +158,7 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
         "kernel",
         "kind",
         "learning_rate",
+        "loss",
         "method",
         "multi_class",
         "n_components",

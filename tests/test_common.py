@@ -62,6 +62,10 @@ EXPECTED = {
         )
         for name in ("RestrictedBoltzmannMachine", "DeepBeliefNetwork")
     },
+    ("GAN", "check_sample_weight_equivalence_on_dense_data"): (
+        "a batch draws noise for as many rows as it has real ones: for two equal rows twice as often as for one of "
+        "weight 2"
+    ),
     ("SupportVectorMachine", "check_classifiers_multilabel_output_format_predict_proba"): (
         "skips itself: there is no probability in its output"
     ),
@@ -87,6 +91,7 @@ N_CHECKS = {
     ("VariationalAutoencoder", "no target"): 49,
     ("DenoisingAutoencoder", "no target"): 49,
     ("SparseAutoencoder", "no target"): 50,
+    ("GAN", "no target"): 49,
     ("KohonenNetwork", "no target"): 50,
     ("HopfieldNetwork", "no target"): 50,
     ("RestrictedBoltzmannMachine", "no target"): 49,

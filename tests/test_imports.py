@@ -65,6 +65,7 @@ SHARED_BY_NETWORKS = {
         "parts",
         "remembering",
         "reservoirs",
+        "sampling",
         "showing_maps",
         "showing_recall",
         "slots",

@@ -290,6 +290,11 @@ def likelihood(net: Any, X: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(net.score_samples(X)))
 
 
+def no_adversarial_release(X: np.ndarray, y: np.ndarray) -> Any:
+    """Raise NotRun: both peers ask for a torch of 2019 and 2020."""
+    raise NotRun("no release for this torch")
+
+
 def in_skorch(make: Callable[[int, int], Any], *, regression: bool = False, **options: Any) -> Callable[..., Any]:
     """Return a peer that trains a torch module by skorch, with Adam."""
 
@@ -801,6 +806,14 @@ FRAMES = {
         taught,
         judge=own_gap,
         where="shapes",
+    ),
+    "GAN": Frame(
+        FASHION,
+        fashion,
+        "torchgan 0.1.0, torch-mimicry 0.1.16",
+        no_adversarial_release,
+        ours("GAN", kind="image"),
+        judge=own_score,
     ),
     "LSM": Frame(
         "spike templates, 500 trains",

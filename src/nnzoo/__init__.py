@@ -32,6 +32,7 @@ _WHERE = {
     "nnzoo.networks.extreme_learning": ("ExtremeLearningMachine",),
     "nnzoo.networks.deep_residual": ("DeepResidualNetwork",),
     "nnzoo.networks.echo_state": ("EchoStateNetwork",),
+    "nnzoo.networks.gan": ("GAN",),
     "nnzoo.networks.gru": ("GRU",),
     "nnzoo.networks.inverse_graphics": ("InverseGraphicsNetwork",),
     "nnzoo.networks.liquid_state": ("LiquidStateMachine",),

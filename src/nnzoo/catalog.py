@@ -258,6 +258,18 @@ CATALOG = (
         ("inverse-graphics", "dc-ign"),
     ),
     Row(
+        "GAN", "Generative Adversarial Network", "GAN", "nnzoo.networks.gan", 2014,
+        "Goodfellow et al. 2014; Radford, Metz & Chintala 2016",
+        ("table", "image"), (), False,
+        (
+            "min over G, max over D of E log σ(D(x)) + E log (1 - σ(D(G(z)))), z ~ N(0, I)",
+            "the generator in practice: max E log σ(D(G(z)))",
+        ),
+        "gradient descent of two networks against one another: a generator, and a critic of what it makes",
+        "sharp samples from plentiful data; not for likelihoods, tiny data or tables",
+        few_rows=1_000,
+    ),
+    Row(
         "LSM", "Liquid State Machine", "LiquidStateMachine", "nnzoo.networks.liquid_state", 2002,
         "Maass, Natschläger & Markram 2002",
         ("sequence",), ("classification", "regression"), True,

@@ -87,7 +87,7 @@ def _scene(model: Model) -> Scene:
     first, *between, last = layers_of(network)
     names = tuple(getattr(model.recipe, "feature_names", ()) or getattr(network, "feature_names_in_", ()))
     classes = tuple(map(str, model.class_names()))
-    first = replace(first, labels=names if len(names) == first.n_cells else ())
+    first = replace(first, labels=names if first.letter == "I" and len(names) == first.n_cells else ())
     last = replace(last, labels=classes if len(classes) == last.n_cells else ())
     return draw_layers([first, *between, last], title, note)
 
@@ -96,8 +96,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     """Yield the layers of a fitted or sized network from its input to its output; their weights add up to all.
 
     A module that is no ordinary layer says itself what it is: ``drawn`` is its letter in the legend of the chart, its
-    title and a note, ``n_out`` the number of its cells. A body with ``from_codes`` has its layers on the way from a
-    code of ``n_out`` numbers to the row.
+    title and a note, ``n_out`` the number of its cells. A body that no row goes into first says in ``drawn_first`` what
+    does: letter, number of cells, title and note.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
     shapes = _shapes(network)
     inputs, module = network.inputs_, network.network_
     rows = DrawnLayer("I", inputs.n_features, "input", _times(inputs.shape), link="")
-    from_codes = getattr(module.body, "from_codes", False)
-    layers = [replace(rows, n_cells=int(module.body.n_out), title="code", shape="") if from_codes else rows]
+    first = getattr(module.body, "drawn_first", None)
+    layers = [DrawnLayer(*first, link="") if first else rows]
     layers += _add_layers(nn.Sequential(module.body), shapes, memory, [])
     head = getattr(module, "head", None)
     n_rest = _count(module) - sum(layer.n_weights for layer in layers) - (_count(head) if head else 0)
@@ -122,7 +122,7 @@ def layers_of(network: Any) -> Iterator[DrawnLayer]:
         layers.append(DrawnLayer("O", head.out_features, "output", _head_words(network), _count(head)))
     elif hasattr(module.body, "decode") and (row is None or set("MO") & set(drawing_of(row.abbreviation).cells)):
         letter = "O" if row is not None and "M" not in drawing_of(row.abbreviation).cells else "M"
-        layers.append(replace(rows, letter=letter, title="drawn" if from_codes else "given back"))
+        layers.append(replace(rows, letter=letter, title="drawn" if first else "given back"))
     for n, layer in enumerate(layers):
         seen = any(before.letter == "K" for before in layers[:n])
         yield replace(layer, letter="V") if layer.letter == "K" and seen else layer

@@ -50,6 +50,7 @@ SMALL["deconvolutional-network"] = {
     "precision": "float64",
 }
 SMALL["markov-chain"] = {"order": 2, "backoff": None, "smoothing": 0.5}
+SMALL["generative-adversarial-network"] = {"hidden_layer_sizes": [4, 3], "activation": "tanh", "precision": "float64"}
 for name in ("auto-encoder", "variational-auto-encoder", "denoising-auto-encoder"):
     SMALL[name] = {"hidden_layer_sizes": [4], "activation": "tanh", "precision": "float64"}
 SMALL["sparse-auto-encoder"] = {"n_components": 7, "k": 2, "precision": "float64"}
@@ -294,6 +295,12 @@ def machines(x, w):
     return x
 
 
+def critic_features(x, w):
+    for layer in (1, 2):
+        x = np.tanh(w[f"body.critic.features.{layer}.0.weight"] @ x + w[f"body.critic.features.{layer}.0.bias"])
+    return x
+
+
 def hopfield(x, w):
     return w["body.memory.patterns"] @ np.where(x > 0, 1, -1) / len(x)
 
@@ -454,6 +461,7 @@ FORWARD = {
     "variational-auto-encoder": variational,
     "denoising-auto-encoder": autoencoder,
     "sparse-auto-encoder": sparse,
+    "generative-adversarial-network": critic_features,
     "perceptron": perceptron,
     "feed-forward": feed_forward,
     "radial-basis-network": radial_basis,

@@ -405,6 +405,7 @@ AGAIN = {
     "relu": one(lambda z: np.maximum(z, 0)),
     "softmax": softmax,
     "sigmoid": one(sigmoid),
+    "guess": one(sigmoid),
     "scaled": scaled,
     "convolution": convolution,
     "max pooling": pooling,

@@ -109,8 +109,6 @@ class GeneratorBody(nn.Module):
         As in :class:`DeconvolutionalNetwork`.
     """
 
-    from_codes = True
-
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -139,6 +137,7 @@ class GeneratorBody(nn.Module):
         self.labelled = labelled
         self.n_inference_steps = n_inference_steps
         self.n_out = n_codes
+        self.drawn_first = ("I", n_codes, "code", "")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the codes whose images are near to x, by descending the squared error; labels begin at the nearest."""

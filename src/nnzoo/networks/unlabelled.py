@@ -29,7 +29,7 @@ from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.forward import forward_in_blocks
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError
-from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Rows
+from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Rows, only_if
 from nnzoo.evaluation.rowvalues import RowValues, Shown, as_bytes, reconstruct_by_components
 from nnzoo.heads import NO_HEAD
 from nnzoo.inputs import PIXEL_MAX, Inputs, Reading
@@ -89,12 +89,18 @@ class RoundTrip(nn.Module):
         return self.network.body.decode(self.network(x))
 
 
+def _goes_back(network: Any) -> bool:
+    return network.goes_back
+
+
 class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """A network without a target, as a transformer: rows to codes, and back where the body has ``decode``."""
 
     task: Any = None
     shows_inputs: ClassVar[bool] = False
     """Whether ``measures`` takes the names of the inputs, which its pictures show."""
+    goes_back: ClassVar[bool] = True
+    """Whether the body has ``decode``."""
 
     @property
     def reads_target(self) -> bool:
@@ -116,6 +122,7 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         inputs = self._check_inputs(X)
         return forward_in_blocks(self.network_, inputs)
 
+    @only_if(_goes_back)
     def inverse_transform(self: Any, Z: Any) -> np.ndarray:
         """Return rows in their own unit from codes (n, n_out): (n, n_features), or images and signals in their shape.
 
@@ -134,6 +141,7 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         weight = self._weight
         return self._in_units(self._pass(self.network_.body.decode, torch.from_numpy(codes).to(weight)))
 
+    @only_if(_goes_back)
     def reconstruct(self: Any, X: Any) -> np.ndarray:
         """Return what is left of each row once it has gone through its code and back, in the unit of the rows."""
         return self._in_units(self._decoded(self._check_inputs(X)))
@@ -158,14 +166,9 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def trace(self: Any, X: Any, inputs: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[Step]:
         """Yield how one row becomes a code and comes back, step by step, from the tensors that are computed."""
         del labels
-        rows = self._read(X, reset=False)[1]
         names = Names("x", tuple(inputs))
-        tensors = self._to_inputs(rows)
-        if not self.inputs_.pixels:
-            yield from trace_scaling(
-                self.inputs_.standard, np.asarray(rows[0], dtype=np.float64), array(tensors), names
-            )
-        yield from trace_layers(RoundTrip(self.network_), tensors, names)
+        yield from self._trace_pass(RoundTrip(self.network_), X, names)
+        tensors = self._check_inputs(X)
         yield trace_losses(self._standardized(tensors)[0], self._decoded(tensors)[0], names)
 
     def learn(self: Any, network: nn.Module, n_rows: int, n_steps: int) -> Trainer:
@@ -201,6 +204,16 @@ class Unlabelled(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _whole(self: Any) -> nn.Module:
         return RowLosses(self.network_)
+
+    def _trace_pass(self: Any, module: nn.Module, X: Any, names: Names) -> Iterator[Step]:
+        """Yield the scaling of one row, and the layers of a module that it goes through."""
+        rows = self._read(X, reset=False)[1]
+        tensors = self._to_inputs(rows)
+        if not self.inputs_.pixels:
+            yield from trace_scaling(
+                self.inputs_.standard, np.asarray(rows[0], dtype=np.float64), array(tensors), names
+            )
+        yield from trace_layers(module, tensors, names)
 
     def _check_inputs(self: Any, X: Any) -> Tensor:
         check_is_fitted(self)

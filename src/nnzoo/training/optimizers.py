@@ -26,6 +26,8 @@ class FusedOptimizer:
         "sgd" has momentum 0.9 (Nesterov). Weight decay is an L2 penalty; of "adamw" it is decoupled.
     parameters : sequence of Tensor
     weight_decay : float
+    betas : pair of float, default (0.9, 0.999)
+        What Adam keeps of its means and mean squares at each step.
 
     Attributes
     ----------
@@ -33,10 +35,13 @@ class FusedOptimizer:
         Adam: means and mean squares of the gradients, and the steps taken; sgd: the velocity.
     """
 
-    def __init__(self, name: str, parameters: Sequence[Tensor], weight_decay: float) -> None:
+    def __init__(
+        self, name: str, parameters: Sequence[Tensor], weight_decay: float, betas: tuple[float, float] = BETAS
+    ) -> None:
         self.name = name
         self.parameters = list(parameters)
         self.weight_decay = weight_decay
+        self.betas = betas
         n_moments = 1 if name == "sgd" else 2
         self.moments = [[torch.zeros_like(p, requires_grad=False) for p in self.parameters] for _ in range(n_moments)]
         if name != "sgd":
@@ -59,7 +64,7 @@ class FusedOptimizer:
         else:
             means, squares, steps = moments
             torch._foreach_add_(steps, 1)  # pyright: ignore[reportPrivateImportUsage]
-            options |= {"beta1": BETAS[0], "beta2": BETAS[1], "eps": ADAM_EPSILON, "amsgrad": False}
+            options |= {"beta1": self.betas[0], "beta2": self.betas[1], "eps": ADAM_EPSILON, "amsgrad": False}
             kernel = torch._fused_adamw_ if self.name == "adamw" else torch._fused_adam_  # pyright: ignore[reportPrivateImportUsage]
             kernel(parameters, gradients, means, squares, [], steps, **options)
         self.is_first = False
