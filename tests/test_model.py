@@ -227,7 +227,10 @@ CASES = {
         lambda: MarkovChain(order=3, backoff="kneser_ney", random_state=0),
         lambda: (np.random.default_rng(0).integers(0, 4, (20, 9)), None),
     ),
-    "InverseGraphicsNetwork": (lambda: InverseGraphicsNetwork(n_filters=(4,), factor_sizes=(2, 1), **SHORT),),
+    "InverseGraphicsNetwork": (
+        lambda: InverseGraphicsNetwork(n_filters=(4,), factor_sizes=(2, 1), **SHORT),
+        lambda: images(np.uint8),
+    ),
     "GAN": (lambda: GAN(hidden_layer_sizes=(8,), spectral_norm=True, **SHORT), wine),
     "GAN images": (
         lambda: GAN(n_filters=(4,), loss="wgan_gp", kind="image", **SHORT),

@@ -74,8 +74,8 @@ def groups_reached(rows: np.ndarray, drawn: np.ndarray, n_groups: int = 20) -> t
     real rows do.
     """
     n_groups = min(n_groups, len(np.unique(rows, axis=0)))
-    found = KMeans(n_groups, n_init=1, random_state=0).fit(rows)
-    wanted = np.bincount(found.labels_, minlength=n_groups) / len(rows)
+    found = KMeans(n_groups, random_state=0).fit(rows)
+    wanted = np.bincount(found.predict(rows), minlength=n_groups) / len(rows)
     came = np.bincount(found.predict(drawn), minlength=n_groups) / len(drawn)
     return int((came >= LEAST_SHARE * wanted).sum()), n_groups
 
