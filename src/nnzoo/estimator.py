@@ -467,7 +467,7 @@ class Network(BaseEstimator):
         self.trainer_ = None
         self.arithmetic_, self.stopped_ = sizes["arithmetic"], sizes["stopped"]
         self.n_iter_, self.best_epoch_, self.best_by_ = sizes["n_iter"], sizes["best_epoch"], sizes["best_by"]
-        self.history_ = {n.removeprefix("history."): a.tolist() for n, a in tensors.items() if n.startswith("history.")}
+        self.history_ = {name: tensors[f"history.{name}"].tolist() for name in sizes["history"][0]}
         return self
 
     def _timeless_history(self) -> dict[str, list[float]]:
