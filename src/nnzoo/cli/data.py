@@ -67,6 +67,11 @@ def chosen_network(
     return network, network_settings(network, settings)
 
 
+def _without_target(data: "Data") -> str:
+    """Return what is learned in place of a target."""
+    return f"what comes {data.output}" if data.output else "none; what the rows are like is learned"
+
+
 def short_summary(data: "Data") -> str:
     """Return what the data are in three lines, and the warnings of the check-up."""
     sizes = ", ".join(f"{part.name} {len(part):,}" for part in (data.train, data.valid, data.test))
@@ -76,7 +81,7 @@ def short_summary(data: "Data") -> str:
     else:
         what += f", {counted(data.sequences.n_steps, 'step')}" if data.sequences is not None else ""
         what += "" if data.kind == "text" else f", {counted(len(data.columns), 'input column')}"
-    target = f"what comes {data.output}" if data.target is None else f"{quote(data.target)}, {data.task}"
+    target = f"{quote(data.target)}, {data.task}" if data.target is not None else _without_target(data)
     lines = [
         f"{data.origin}: {what}",
         f"Target: {target}",
