@@ -141,7 +141,8 @@ class Critic(nn.Module):
             layers, self.n_features = _downwards(shape, n_filters, f)
         else:
             sizes = (math.prod(shape), *hidden_layer_sizes)
-            layers, self.n_features = [nn.Flatten(), *_dense(sizes, f)], sizes[-1]
+            flat: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
+            layers, self.n_features = [*flat, *_dense(sizes, f)], sizes[-1]
         self.features = nn.Sequential(*layers)
         self.verdict = Verdict(self.n_features)
 
