@@ -167,7 +167,8 @@ def test_train_says_what_was_done_and_what_to_type_next(cli):
     first, *_, last = ended.out.splitlines()
     assert first == "people.csv: 120 rows, 4 input columns"
     assert re.search(
-        r"FeedForward, \d+ weights: 2 epochs, all epochs done; weights of epoch 2 kept, valid loss", ended.out
+        r"FeedForward, \d+ weights: 2 epochs in \d\.\d s, all epochs done; weights of epoch 2 kept, valid loss",
+        ended.out,
     )
     assert last == "Next: nnzoo evaluate people.nnzoo people.csv"
     assert set(os.listdir()) == {"people.csv", "new.csv", "m.nnzoo", "people.nnzoo"}

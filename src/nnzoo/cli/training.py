@@ -199,6 +199,7 @@ def _told(model: "Model", saved: Path, digest: str, rejects: Path | None) -> dic
         "model": os.fspath(saved),
         "sha256": digest,
         **{name: card[name] for name in kept},
+        "seconds": model.network.history_.get("seconds", [0.0])[-1],
         "pace": getattr(model.network, "pace_", None),
         "rejects": None if rejects is None else os.fspath(rejects),
     }
@@ -208,8 +209,8 @@ def _words(told: dict[str, Any], source: str) -> str:
     best = "".join(f", {name.removeprefix('best_').replace('_', ' ')} {v:.4g}" for name, v in told["metrics"].items())
     size = os.path.getsize(told["model"]) / 1024
     lines = [
-        f"{told['network']}, {counted(told['weights'], 'weight')}: {counted(told['epochs'], 'epoch')}, "
-        f"{ENDS[told['stopped_by']]}; "
+        f"{told['network']}, {counted(told['weights'], 'weight')}: {counted(told['epochs'], 'epoch')} in "
+        f"{told['seconds']:,.1f} s, {ENDS[told['stopped_by']]}; "
         f"weights of epoch {told['best_epoch']:,} kept{best}.",
         *([_pace_words(told["pace"])] if told["pace"] else []),
         f"Saved {quote(told['model'])} ({size:,.0f} KiB).",
@@ -222,10 +223,10 @@ def _words(told: dict[str, Any], source: str) -> str:
 
 
 def _pace_words(pace: dict[str, float]) -> str:
-    return (
-        f"{pace['rows_per_second']:,.0f} rows a second; the network's matrix products alone take "
-        f"{pace['products_share']:.0%} of that time."
-    )
+    share = pace["products_share"]
+    words = f"; the network's matrix products alone take {share:.0%} of that time"
+    # Alone in a loop some products are slower than in training, transposed convolutions among them: then no share.
+    return f"{pace['rows_per_second']:,.0f} rows a second{words if share <= 1 else ''}."
 
 
 def _resume_command(
