@@ -315,7 +315,7 @@ def near_units(net: Any, X: np.ndarray, y: np.ndarray) -> float:
 
 
 def own_score(net: Any, X: np.ndarray, y: np.ndarray) -> float:
-    """Return the mean log-likelihood of the rows, as either side says it."""
+    """Return the score of the rows, as either side says it: a mean log-likelihood, or minus a kernel distance."""
     return float(net.score(X))
 
 

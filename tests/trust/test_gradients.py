@@ -248,7 +248,7 @@ def variational(x, w):
 
 
 def critic_features(x, w):
-    for layer in (1, 2):
+    for layer in (0, 1):
         x = np.tanh(w[f"body.critic.features.{layer}.0.weight"] @ x + w[f"body.critic.features.{layer}.0.bias"])
     return x
 

@@ -358,6 +358,7 @@ AGAIN = {
     "sin": one(np.sin),
     "dense": dense,
     "relu": one(lambda z: np.maximum(z, 0)),
+    "leaky_relu": one(lambda z: np.where(z > 0, z, 0.01 * z)),
     "softmax": softmax,
     "sigmoid": one(sigmoid),
     "guess": one(sigmoid),

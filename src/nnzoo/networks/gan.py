@@ -141,7 +141,8 @@ class Critic(nn.Module):
             layers, self.n_features = _downwards(shape, n_filters, f)
         else:
             sizes = (math.prod(shape), *hidden_layer_sizes)
-            layers, self.n_features = [nn.Flatten(), *_dense(sizes, f)], sizes[-1]
+            flat: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
+            layers, self.n_features = [*flat, *_dense(sizes, f)], sizes[-1]
         self.features = nn.Sequential(*layers)
         self.verdict = Verdict(self.n_features)
 
@@ -291,7 +292,7 @@ class AdversarialTrainer:
             self.generator_loss = self._descend("generator", self.losses.of_generator(scores).mean())
             self._follow()
         self.n_moves += 1
-        return {"loss": loss, "generator_loss": self.generator_loss}
+        return {"loss": loss, "loss_of_generator": self.generator_loss}
 
     def _scores(self, x: Tensor) -> Tensor:
         with self._precision(x):
@@ -454,7 +455,7 @@ class GAN(Unlabelled, Network):
         Standardised rows (n, *shape) to the last features of the critic (n, n_features_out).
     n_features_in_, n_iter_ : int
     history_ : dict of str to list
-        "train_loss" is the critic's, "train_generator_loss" the generator's: neither need fall while samples get
+        "train_loss" is the critic's, "train_loss_of_generator" the generator's: neither need fall while samples get
         better. "valid_loss", with validation rows, is their kernel distance from samples of a fixed noise.
 
     Notes
