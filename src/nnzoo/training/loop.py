@@ -377,6 +377,7 @@ class Loop:
         about = {
             "place": vars(self.place) | {name: _json_float(getattr(self.place, name)) for name in _MAY_BE_INFINITE},
             "trainer": values,
+            "history": list(self.history),
             "identity": self.run.identity,
             "surroundings": self.run.surroundings,
         }
@@ -395,9 +396,8 @@ class Loop:
         device = self.train.inputs.device
         self.trainer.load_state(about["trainer"], _under("trainer", tensors, device))
         self.best = _under("best.", tensors, device)
-        self.history = {
-            name: tensor.tolist() for name, tensor in _under("history.", tensors, torch.device("cpu")).items()
-        }
+        columns = _under("history.", tensors, torch.device("cpu"))
+        self.history = {name: columns[name].tolist() for name in about["history"]}
         _set_random_states(self.generator, _under("random.", tensors, torch.device("cpu")))
         place = dict(about["place"])
         for name in _MAY_BE_INFINITE:
