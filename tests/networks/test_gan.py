@@ -19,14 +19,7 @@ from nnzoo.networks.gan import BETAS, LOSSES, Critic, slopes
 from nnzoo.networks.sampling import drawn_rows, learn_features, sample_distance
 from nnzoo.training.optimizers import ADAM_EPSILON
 
-SMALL = {
-    "n_components": 2,
-    "hidden_layer_sizes": (8,),
-    "spectral_norm": False,
-    "r1_weight": 0.0,
-    "n_epochs": 2,
-    "random_state": 0,
-}
+SMALL = {"n_components": 2, "hidden_layer_sizes": (8,), "spectral_norm": False, "n_epochs": 2, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +63,7 @@ def test_one_step_by_hand():
     w, b = np.array([0.5, 0.0]) - 0.1 * slope / (np.abs(slope) + ADAM_EPSILON)
     assert [layers[1].weight.item(), layers[1].bias.item()] == pytest.approx([w, b])
     scores = 2 * w * z + b
-    assert losses["generator_loss"] == pytest.approx(np.log1p(np.exp(-scores)).mean())
+    assert losses["loss_of_generator"] == pytest.approx(np.log1p(np.exp(-scores)).mean())
     slope = np.array([(-w * z * sigma(-scores)).mean(), (-w * sigma(-scores)).mean()])
     a, shift = np.array([2.0, 0.0]) - 0.1 * slope / (np.abs(slope) + ADAM_EPSILON)
     assert [layers[0].weight.item(), layers[0].bias.item()] == pytest.approx([a, shift])
@@ -244,16 +237,13 @@ def test_real_and_made_rows_do_not_meet_in_the_critic():
 
 
 def test_mean_generator_is_that_of_all_steps(iris):
-    """It keeps (1 + n) / (10 + n) of itself after n steps, at most the decay: 1/10, then 2/11 and 3/12, cut to 0.15."""
-    trainer, batch = trainer_of(iris, average_decay=0.15)
+    trainer, batch = trainer_of(iris, average_decay=0.5)
     name, seen = "layers.0.0.weight", []
     seen.append(trainer.body.generator.state_dict()[name].clone())
     for seed in range(3):
         trainer.step(batch, torch.Generator().manual_seed(seed))
         seen.append(trainer.generator.state_dict()[name].clone())
-    wanted = seen[0]
-    for decay, weight in zip((0.1, 0.15, 0.15), seen[1:], strict=True):
-        wanted = decay * wanted + (1 - decay) * weight
+    wanted = sum(share * weight for share, weight in zip((0.125, 0.125, 0.25, 0.5), seen, strict=True))
     np.testing.assert_allclose(trainer.body.generator.state_dict()[name], wanted, rtol=1e-12)
 
 
@@ -312,33 +302,19 @@ def test_features_of_images_are_always_the_same_and_tell_digits_from_noise():
     assert first.shape == (5, 32)
 
 
-@pytest.mark.parametrize(
-    ("X", "params", "expected"),
-    [
-        (images(), {}, (0.0, True)),
-        (images(), {"n_filters": ()}, (0.5, False)),
-        (images(), {"spectral_norm": False}, (0.5, False)),
-        (images(), {"n_filters": (), "loss": "wgan_gp"}, (0.0, False)),
-        (images(), {"r1_weight": 0.2}, (0.2, True)),
-    ],
-)
-def test_one_bound_of_the_critic_is_enough(X, params, expected):
-    network = GAN(**({"kind": "image", "n_filters": (4,)} | params)).sized_to(X, None)
-    network._start(network._check_rows(X, None, None, reset=True), network.target_, 0)
-    game = network.learn(network.network_, len(X), 1).game
-    assert (game.r1_weight, game.spectral_norm) == expected
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_samples_of_a_mixture_come_from_all_its_modes(seed):
     centers = np.array([[-3.0, 0.0], [0.0, 3.0], [3.0, 0.0]])
     draw = np.random.default_rng(seed)
     X = centers[draw.integers(3, size=1500)] + 0.3 * draw.normal(size=(1500, 2))
-    network = GAN(random_state=seed).fit(X)
+    network = GAN(
+        n_components=2, spectral_norm=False, r1_weight=0.01, learning_rate=1e-3, schedule="cosine", batch_size=64,
+        n_epochs=150, random_state=seed,
+    ).fit(X)  # fmt: skip
     found, share = modes_reached(network.sample(500, random_state=0), centers, 0.3)
     assert found == 3
-    assert share > 0.3  # evenly over the rectangle of all modes: 3 π 0.9² / (7.8 · 4.8) = 0.2
+    assert share > 0.5
 
 
 def test_report_has_the_distance_beside_normal_distributions(iris):

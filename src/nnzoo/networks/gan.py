@@ -53,7 +53,6 @@ from nnzoo.training.optimizers import FusedOptimizer
 from nnzoo.training.state import flatten_state, restore_state
 
 BETAS = (0.5, 0.999)
-DENSE_R1_WEIGHT = 0.5
 MEASURED_ROWS = 1_000
 """Held-out rows, and samples, of which the kernel distance is taken after each epoch."""
 
@@ -293,7 +292,7 @@ class AdversarialTrainer:
             self.generator_loss = self._descend("generator", self.losses.of_generator(scores).mean())
             self._follow()
         self.n_moves += 1
-        return {"loss": loss, "generator_loss": self.generator_loss}
+        return {"loss": loss, "loss_of_generator": self.generator_loss}
 
     def _scores(self, x: Tensor) -> Tensor:
         with self._precision(x):
@@ -331,9 +330,7 @@ class AdversarialTrainer:
     @torch.no_grad()
     def _follow(self) -> None:
         """Move the network's generator towards the one that plays."""
-        n_before, live = self.n_moves // self.game.n_critic, self.generator.state_dict()
-        # The first weights, which were drawn, are soon forgotten.
-        decay = min(self.game.average_decay, (1 + n_before) / (10 + n_before))
+        decay, live = self.game.average_decay, self.generator.state_dict()
         for name, mean in self.body.generator.state_dict().items():
             if mean.is_floating_point():
                 mean.lerp_(live[name], 1 - decay)
@@ -432,15 +429,13 @@ class GAN(Unlabelled, Network):
         Moves of the critic for one of the generator. None: 1, or 5 of "wgan_gp".
     gp_weight : float, default 10.0
         Weight λ with which "wgan_gp" keeps the slope of the critic near 1 between real and made rows.
-    r1_weight : float or None
-        Weight of half the squared slope of the critic at real rows, which keeps the game from running away. None: 0.5
-        where the critic has no other bound, neither spectral norms nor the penalty of "wgan_gp".
-    spectral_norm : bool or "auto", default "auto"
-        Divide the weights of each layer of the critic by their largest singular value. "auto": where it has filters;
-        dense critics become too smooth by it to tell near modes apart.
+    r1_weight : float, default 0.0
+        Weight of half the squared slope of the critic at real rows: a little of it keeps the game from running away.
+    spectral_norm : bool, default True
+        Divide the weights of each layer of the critic by their largest singular value.
     average_decay : float, default 0.999
-        Samples come of a running mean of the generator's weights, which keeps this share of itself at each step, less
-        at the first ones; 0 is the generator of the last step.
+        Samples come of a running mean of the generator's weights, which keeps this share of itself at each step; 0 is
+        the generator of the last step.
     learning_rate : float, default 0.002
         Of both, by Adam with β = (0.5, 0.999).
     schedule : "constant", "cosine" or "one_cycle", default "constant"
@@ -460,7 +455,7 @@ class GAN(Unlabelled, Network):
         Standardised rows (n, *shape) to the last features of the critic (n, n_features_out).
     n_features_in_, n_iter_ : int
     history_ : dict of str to list
-        "train_loss" is the critic's, "train_generator_loss" the generator's: neither need fall while samples get
+        "train_loss" is the critic's, "train_loss_of_generator" the generator's: neither need fall while samples get
         better. "valid_loss", with validation rows, is their kernel distance from samples of a fixed noise.
 
     Notes
@@ -493,8 +488,8 @@ class GAN(Unlabelled, Network):
         "loss": OneOf(tuple(LOSSES)),
         "n_critic": either(OneOf((None,)), Whole(1, 100)),
         "gp_weight": Real(0.0),
-        "r1_weight": either(OneOf((None,)), Real(0.0)),
-        "spectral_norm": either(Truth(), OneOf(("auto",))),
+        "r1_weight": Real(0.0),
+        "spectral_norm": Truth(),
         "average_decay": Real(0.0, 1.0),
         **{name: GRADIENT_RANGES[name] for name in ("learning_rate", "schedule", "batch_size")},
         "n_epochs": LOOP_RANGES["n_epochs"],
@@ -510,8 +505,8 @@ class GAN(Unlabelled, Network):
         loss: str = "non_saturating",
         n_critic: int | None = None,
         gp_weight: float = 10.0,
-        r1_weight: float | None = None,
-        spectral_norm: bool | str = "auto",
+        r1_weight: float = 0.0,
+        spectral_norm: bool = True,
         average_decay: float = 0.999,
         learning_rate: float = 2e-3,
         schedule: str = "constant",
@@ -558,12 +553,7 @@ class GAN(Unlabelled, Network):
     def learn(self, network: nn.Module, n_rows: int, n_steps: int) -> AdversarialTrainer:
         """Return the game."""
         n_critic = self.n_critic or (5 if self.loss == "wgan_gp" else 1)
-        with_filters = bool(self.n_filters) and len(self.inputs_.shape) == 3
-        bounded = with_filters if self.spectral_norm == "auto" else bool(self.spectral_norm)
-        r1_weight = self.r1_weight
-        if r1_weight is None:
-            r1_weight = 0.0 if bounded or self.loss == "wgan_gp" else DENSE_R1_WEIGHT
-        game = Game(self.loss, n_critic, self.gp_weight, r1_weight, bounded, self.average_decay)
+        game = Game(self.loss, n_critic, self.gp_weight, self.r1_weight, self.spectral_norm, self.average_decay)
         settings = GradientSettings(learning_rate=self.learning_rate, schedule=self.schedule, n_steps=n_steps)
         return AdversarialTrainer(network, game, settings, Arithmetic.named(self.arithmetic_))
 
