@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from nnzoo.comparison.executor import Executor, Failure, Unit
-from nnzoo.comparison.ledger import Ledger
 
 from nnzoo.comparison.candidates import Candidate
+from nnzoo.comparison.executor import Executor, Failure, Unit
 from nnzoo.comparison.folds import Folds
+from nnzoo.comparison.ledger import Ledger
 from nnzoo.comparison.plan import LAST_SHARE, SHORT, Plan, better_half, longest_fit, make_plan
 
 HARD_LIMIT = 30.0

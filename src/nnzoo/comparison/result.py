@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnzoo.comparison.statistics import Gap
-
 from nnzoo.files import write_output
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnzoo.comparison.executor import Unit
 
 from nnzoo import steps
+from nnzoo.comparison.executor import Unit
 from nnzoo.comparison.folds import Folds
 from nnzoo.data.dataset import Data, Part
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
