@@ -128,10 +128,10 @@ def compare(
         stopped = None
         try:
             contest.run()
-            best = contest.ranking(contest.by_name, None)
+            best = contest.finalists()
             params = contest.choose(best[0]) if best and vary is None else None
         except KeyboardInterrupt:
-            stopped, best, params = "interrupt", contest.ranking(contest.by_name, None), None
+            stopped, best, params = "interrupt", contest.finalists(), None
         return _result(contest, data, metric, best, params, stopped, executor)
 
 
@@ -199,9 +199,9 @@ def _result(
     entries = [_network_entry(contest, name, scores[name], share) for name in contest.by_name]
     entries += [_baseline_entry(contest, name, scores[name], share) for name in contest.baseline_names()]
     order = {"higher": -1, "lower": 1}[better]
-    entries.sort(key=lambda each: (each.mean is None, order * (each.mean or 0.0)))
     most = max((len(each.scores) for each in entries), default=0)
-    final = [each for each in entries if len(each.scores) == most and each.mean is not None]
+    entries.sort(key=lambda each: (each.mean is None, len(each.scores) < most, order * (each.mean or 0.0)))
+    final = [each for each in entries if most and len(each.scores) == most]
     family = [(a.name, b.name) for i, a in enumerate(final) for b in final[i + 1 :] if a.is_network or b.is_network]
     gaps = statistics.gaps({each.name: each.scores for each in final}, share, better=better, family=family)
     standings = [_standing(each) for each in entries]
@@ -250,7 +250,9 @@ def _tested(report: Report | None, metric: str, winner: str | None, best: Sequen
     if winner != best[0]:
         metrics = next((each.metrics for each in report.baselines if each.name == winner), {})
     found = metrics.get(metric)
-    return {} if found is None else {"score": found.value, "low": found.low, "high": found.high}
+    ends = (None, None) if found is None or found.low is None or found.high is None else (found.low, found.high)
+    low, high = (None if each is None else float(each) for each in ends)
+    return {} if found is None else {"score": float(found.value), "low": low, "high": high}
 
 
 def _standing(entry: Entry) -> Standing:
