@@ -1,6 +1,5 @@
 """Who takes part: the networks that fit, settings drawn by seed, one factor at a time; wrong wishes are refused."""
 
-import polars as pl
 import pytest
 
 import nnzoo
@@ -90,9 +89,3 @@ def test_images_bring_networks_of_images():
     images = nnzoo.load("fashion-sample")
     ids = [each.id for each in fitting(images)]
     assert "deep-convolutional-network" in ids and "echo-state-network" not in ids
-
-
-def test_a_target_that_no_network_learns_is_refused():
-    texts = pl.DataFrame({"text": ["one two three four"] * 12, "y": [float(i) for i in range(12)]})
-    data = nnzoo.load(texts, target="y", kind="text", task="regression")
-    assert all("text" in each.kinds for each in fitting(data))
