@@ -1,6 +1,5 @@
 """Which network fits these data? All that can take part, beside plain baselines, on the same folds within a time."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -8,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnzoo.comparison.executor import Executor, Inline, Processes, n_processors
-from nnzoo.comparison.ledger import Ledger
-from nnzoo.comparison.verdict import Standing, words
 
 from nnzoo import steps
 from nnzoo.comparison import statistics
 from nnzoo.comparison.candidates import Candidate, chosen, searched, varied
 from nnzoo.comparison.contest import Contest, Progress
+from nnzoo.comparison.executor import Executor, Inline, Processes, n_processors
 from nnzoo.comparison.folds import Folds
+from nnzoo.comparison.ledger import Ledger
 from nnzoo.comparison.plan import N_SETTINGS
 from nnzoo.comparison.result import Comparison, Entry
 from nnzoo.comparison.trials import Trials
+from nnzoo.comparison.verdict import Standing, words
 from nnzoo.data.dataset import Data, load
 from nnzoo.errors import UsageError, counted
 from nnzoo.evaluation.metrics import ABOUT, primary_metric
@@ -68,7 +67,7 @@ def compare(
     out : path, optional
         Folder for the ledger of all that was measured, made if it is not there.
     resume : bool, default False
-        Go on with the ledger in ``out``; without, an older one there is replaced.
+        Go on with the ledger in ``out``; without, an older one there is replaced and kept beside it.
     seed : int, default 0
         Of the folds, the search and the networks.
     show : callable, optional
@@ -108,10 +107,12 @@ def compare(
     n_workers = n_processors() if n_workers is None else n_workers
     threads = max(1, n_processors() // max(n_workers, 1))
     identity = _identity(data, candidates, time_limit, seed, threads)
-    path = None if out is None else _ledger_path(Path(out), resume=resume)
+    path = None if out is None else Path(out) / LEDGER
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     make = partial(Trials, data, seed)
     executor = Processes(make, n_workers=n_workers, threads=threads) if n_workers else Inline(make)
-    with Ledger(path, identity) as ledger, executor:
+    with Ledger(path, identity, resume=resume) as ledger, executor:
         contest = Contest(
             candidates,
             folds,
@@ -127,10 +128,10 @@ def compare(
         stopped = None
         try:
             contest.run()
-            best = contest.ranking(contest.by_name, None)
+            best = contest.finalists()
             params = contest.choose(best[0]) if best and vary is None else None
         except KeyboardInterrupt:
-            stopped, best, params = "interrupt", contest.ranking(contest.by_name, None), None
+            stopped, best, params = "interrupt", contest.finalists(), None
         return _result(contest, data, metric, best, params, stopped, executor)
 
 
@@ -168,18 +169,6 @@ def _candidates(
     return found
 
 
-def _ledger_path(folder: Path, *, resume: bool) -> Path:
-    """Return the file of the ledger; without ``resume`` an older one goes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LEDGER
-    if path.exists() and not resume:
-        print(
-            f"nnzoo: {path} of an earlier comparison is replaced; resume would have gone on with it.", file=sys.stderr
-        )
-        path.unlink()
-    return path
-
-
 def _identity(
     data: Data, candidates: Sequence[Candidate], time_limit: float | None, seed: int, threads: int
 ) -> dict[str, Any]:
@@ -210,9 +199,9 @@ def _result(
     entries = [_network_entry(contest, name, scores[name], share) for name in contest.by_name]
     entries += [_baseline_entry(contest, name, scores[name], share) for name in contest.baseline_names()]
     order = {"higher": -1, "lower": 1}[better]
-    entries.sort(key=lambda each: (each.mean is None, order * (each.mean or 0.0)))
     most = max((len(each.scores) for each in entries), default=0)
-    final = [each for each in entries if len(each.scores) == most and each.mean is not None]
+    entries.sort(key=lambda each: (each.mean is None, len(each.scores) < most, order * (each.mean or 0.0)))
+    final = [each for each in entries if most and len(each.scores) == most]
     family = [(a.name, b.name) for i, a in enumerate(final) for b in final[i + 1 :] if a.is_network or b.is_network]
     gaps = statistics.gaps({each.name: each.scores for each in final}, share, better=better, family=family)
     standings = [_standing(each) for each in entries]
@@ -261,7 +250,9 @@ def _tested(report: Report | None, metric: str, winner: str | None, best: Sequen
     if winner != best[0]:
         metrics = next((each.metrics for each in report.baselines if each.name == winner), {})
     found = metrics.get(metric)
-    return {} if found is None else {"score": found.value, "low": found.low, "high": found.high}
+    ends = (None, None) if found is None or found.low is None or found.high is None else (found.low, found.high)
+    low, high = (None if each is None else float(each) for each in ends)
+    return {} if found is None else {"score": float(found.value), "low": low, "high": high}
 
 
 def _standing(entry: Entry) -> Standing:

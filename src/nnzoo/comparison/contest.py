@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from nnzoo.comparison.executor import Executor, Failure, Unit
-from nnzoo.comparison.ledger import Ledger
 
 from nnzoo.comparison.candidates import Candidate
+from nnzoo.comparison.executor import Executor, Failure, Unit
 from nnzoo.comparison.folds import Folds
-from nnzoo.comparison.plan import LAST_SHARE, SHORT, Plan, better_half, longest_fit, make_plan
+from nnzoo.comparison.ledger import Ledger
+from nnzoo.comparison.plan import FEWEST_FOLDS, LAST_SHARE, SHORT, Plan, longest_fit, make_plan, second_rung
+from nnzoo.errors import counted
 
 HARD_LIMIT = 30.0
 """Seconds beyond twice the limit of training after which a unit counts as hanging."""
@@ -97,21 +98,22 @@ class Contest:
         names = [each.name for each in self.candidates]
         self._do("all networks, fold 1", [self._baseline(1), *(self._fit(name, 1, costs=True) for name in names)])
         ranked = self.ranking(names, (1,))
-        second = better_half(ranked) if self.halving else ranked
-        self._do("fold 2", [self._baseline(2), *(self._fit(name, 2) for name in second)])
-        ranked = self.ranking(second, (1, 2)) or ranked
         if not ranked:
             return
+        second, last = self.ledger.decide("second rung", lambda: second_rung(ranked, *self._costs(ranked)))
+        self._do_folds(f"{counted(len(second), 'network')}, {counted(last, 'fold')}", second, range(2, last + 1))
+        ranked = self.ranking(second, range(1, last + 1)) or ranked
         value = self.ledger.decide("plan", lambda: self._make_plan(ranked).to_json())
         self.plan = Plan.from_json(value)
         folds = range(1, self.plan.n_folds + 1)
-        units = [
-            unit for f in folds for unit in (self._baseline(f), *(self._fit(name, f) for name in self.plan.finalists))
-        ]
-        self._do("finalists", units, self._end_of_folds())
+        self._do_folds("finalists", self.plan.finalists, folds)
         if self.plan.n_settings > 1:
             self._search(folds)
         self._learning_curves()
+
+    def _do_folds(self, stage: str, names: Iterable[str], folds: Iterable[int]) -> None:
+        """Do candidates and baselines, fold after fold: where the time ends, all have been seen on the same ones."""
+        self._do(stage, [unit for f in folds for unit in (self._baseline(f), *(self._fit(n, f) for n in names))])
 
     def _search(self, folds: Iterable[int]) -> None:
         """Try settings briefly in every fold, and train the best of them to its end; validation rows choose."""
@@ -124,15 +126,15 @@ class Contest:
             for name in finalists
             for setting in range(len(self.by_name[name].settings[:n_settings]))
         ]
-        self._do("settings", tries, self._end_of_folds())
+        self._do("settings", tries)
         full = [self._fit(name, f, best) for f in folds for name in finalists if (best := self._best_try(name, f))]
-        self._do("best settings", full, self._end_of_folds())
+        self._do("best settings", full)
 
     def _learning_curves(self) -> None:
         """Train the best on fewer rows: whether more of them would help."""
         if not self.halving or self.folds.data.thing == "piece":
             return
-        best = self.ranking(self.plan.finalists if self.plan else (), None)[:CURVE_NETWORKS]
+        best = self.finalists()[:CURVE_NETWORKS]
         units = [
             self._fit(name, f, rows=share) for share in CURVE_SHARES for f in range(1, CURVE_FOLDS + 1) for name in best
         ]
@@ -146,11 +148,9 @@ class Contest:
             return candidate.settings[0]
         tries = [self._fit(name, 0, s, epochs=SHORT) for s in range(len(candidate.settings[:n_settings]))]
         self._do("settings of the final model", tries)
-        best = self._best_try(name, 0)
-        full = [self._fit(name, 0, s) for s in {0, best}]
-        self._do("settings of the final model", full)
-        results = {s: self._valid(self._fit(name, 0, s)) for s in {0, best}}
-        return candidate.settings[max(results, key=lambda s: (results[s], -s))]
+        rivals = sorted({0, self._best_try(name, 0) or 0})
+        self._do("settings of the final model", [self._fit(name, 0, s) for s in rivals])
+        return candidate.settings[max(rivals, key=lambda s: self._valid(self._fit(name, 0, s)))]
 
     # --- results ----------------------------------------------------------------------------------------------------
 
@@ -217,13 +217,19 @@ class Contest:
         return None if _is_finite(result.get("score")) else "its predictions are not finite"
 
     def ranking(self, names: Iterable[str], folds: Sequence[int] | None) -> list[str]:
-        """Return those of some candidates that have a score on all these folds, best first."""
+        """Return those that have a score on all these folds, best first; of equal ones the faster."""
         found = {}
         for name in names:
             scores = self.scores(name)
             if scores and all(f in scores for f in folds or ()):
                 found[name] = float(np.mean([scores[f] for f in folds or scores]))
-        return sorted(found, key=lambda name: self._sign(found[name]), reverse=True)
+        return sorted(found, key=lambda name: (-self._sign(found[name]), self._expected(self._fit(name, 1))))
+
+    def finalists(self) -> list[str]:
+        """Return those that were seen on as many folds as anyone, best first."""
+        scores = {name: self.scores(name) for name in self.by_name}
+        most = max(map(len, scores.values()), default=0)
+        return self.ranking([name for name, each in scores.items() if len(each) == most], None)
 
     def seconds(self) -> float:
         """Return the time since the start, that of earlier runs included."""
@@ -287,7 +293,7 @@ class Contest:
         return None if result is None or "failure" in result else result
 
     def _folds_seen(self) -> range:
-        return range(1, (2 if self.plan is None else max(2, self.plan.n_folds)) + 1)
+        return range(1, max(FEWEST_FOLDS, 0 if self.plan is None else self.plan.n_folds) + 1)
 
     def _is_searched(self, name: str) -> bool:
         """Return whether the search of a candidate was done in every fold: else its default settings count in all."""
@@ -317,18 +323,19 @@ class Contest:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _make_plan(self, ranked: Sequence[str]) -> Plan:
-        budget = math.inf
-        if self.time_limit is not None:
-            budget = max(0.0, self._end_of_folds() - self.seconds()) * self.executor.n_workers
         return make_plan(
             ranked,
-            {name: self._expected(self._fit(name, 1)) for name in ranked},
-            self._expected(self._baseline(1)),
-            budget,
+            *self._costs(ranked),
             most_folds=self.folds.most,
             halving=self.halving,
             searching=self.searching,
         )
+
+    def _costs(self, names: Iterable[str]) -> tuple[dict[str, float], float, float]:
+        """Return seconds of a fit of each, those of the baselines, and what all workers together have left."""
+        left = self._end_of_folds() - self.seconds()
+        seconds = {name: self._expected(self._fit(name, 1)) for name in names}
+        return seconds, self._expected(self._baseline(1)), max(0.0, left) * self.executor.n_workers
 
     def _end_of_folds(self) -> float:
         return math.inf if self.time_limit is None else (1 - LAST_SHARE) * self.time_limit

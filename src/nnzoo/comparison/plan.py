@@ -10,6 +10,8 @@ from typing import Any
 
 FIRST_SHARE = 0.4
 """Of the time, at the most, for the first two folds, on which all networks are seen."""
+SECOND_SHARE = 0.4
+"""Of what is left after the first fold, at the most, for seeing everyone on five folds before any is dropped."""
 LAST_SHARE = 0.15
 """Of the time, kept for learning curves and the final model."""
 FEWEST_SECONDS = 1.0
@@ -61,6 +63,24 @@ def longest_fit(time_limit: float | None, n_workers: int, n_networks: int) -> fl
 def better_half(ranked: Sequence[str], n_kept: int = FEWEST_FINALISTS) -> list[str]:
     """Return the first half of some names, rounded up, at least ``n_kept``."""
     return list(ranked[: max(n_kept, -(-len(ranked) // 2))])
+
+
+def second_rung(
+    ranked: Sequence[str], seconds: Mapping[str, float], others: float, budget: float
+) -> tuple[list[str], int]:
+    """Return who is seen after the first fold, and up to which fold: all on five folds where that is cheap, else half.
+
+    Parameters
+    ----------
+    ranked : sequence of str
+        Candidates, best first, by the first fold.
+    seconds, others, budget
+        As for ``make_plan``.
+    """
+    cost = (FEWEST_FOLDS - 1) * (others + sum(seconds[name] for name in ranked))
+    if cost <= SECOND_SHARE * budget:
+        return list(ranked), FEWEST_FOLDS
+    return better_half(ranked), 2
 
 
 def make_plan(

@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnzoo.comparison.statistics import Gap
-
 from nnzoo.files import write_output
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Comparison:
     test: dict[str, float | None] = field(default_factory=dict)
     report: "Report | None" = None
     model: "Model | None" = None
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
         return next(each for each in self.entries if each.name == name)
@@ -125,6 +124,11 @@ class Comparison:
     def networks(self) -> Sequence[Entry]:
         """The candidates, best first."""
         return [each for each in self.entries if each.is_network]
+
+    @property
+    def winner_is_network(self) -> bool:
+        """Whether a network is to be used rather than a baseline."""
+        return self.winner is not None and self[self.winner].is_network
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the model as plain JSON values."""
