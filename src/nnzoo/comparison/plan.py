@@ -15,8 +15,8 @@ SECOND_SHARE = 0.4
 LAST_SHARE = 0.15
 """Of the time, kept for learning curves and the final model."""
 FEWEST_SECONDS = 1.0
-FEWEST_FOLDS, MOST_FOLDS = 5, 10
-"""Below five folds no difference can be told from chance; beyond ten the folds are so alike that they add little."""
+FEWEST_FOLDS, MOST_FOLDS = 5, 20
+"""Below five folds no difference can be told from chance; beyond twenty the folds are so alike that they add little."""
 FEWEST_FINALISTS, MOST_FINALISTS = 2, 4
 N_SETTINGS = (4, 2, 1)
 SHORT = 0.25

@@ -22,6 +22,8 @@ class Entry:
     ----------
     name : str
     is_network : bool
+    network : str or None
+        Its id in the catalog; None of a baseline.
     scores : dict of int to float
         Fold to score, in the unit of the metric.
     mean, low, high : float or None
@@ -52,6 +54,7 @@ class Entry:
 
     name: str
     is_network: bool
+    network: str | None
     scores: dict[int, float]
     mean: float | None = None
     low: float | None = None
