@@ -54,7 +54,7 @@ def baseline(name, mean, **more):
 def gap(first, second, mean, half=0.01, n_folds=5):
     outcome = "beats" if mean > half else "is worse than" if mean < -half else "cannot be told apart from"
     return Gap(
-        first=first, second=second, mean=mean, low=mean - half, high=mean + half, p=0.01, n_folds=n_folds,
+        first=first, second=second, mean=mean, low=mean - half, high=mean + half, p=0.01, probability=0.9, n_folds=n_folds,
         outcome=outcome,
     )  # fmt: skip
 

@@ -22,10 +22,10 @@ class Entry:
     ----------
     name : str
     is_network : bool
-    network : str or None
-        Its id in the catalog; None of a baseline.
     scores : dict of int to float
         Fold to score, in the unit of the metric.
+    network : str or None
+        Its id in the catalog; None of a baseline.
     mean, low, high : float or None
         Mean over the folds and its 95 % interval, which knows that folds share their training rows; None without any.
     seconds : float or None
@@ -54,8 +54,8 @@ class Entry:
 
     name: str
     is_network: bool
-    network: str | None
     scores: dict[int, float]
+    network: str | None = None
     mean: float | None = None
     low: float | None = None
     high: float | None = None
