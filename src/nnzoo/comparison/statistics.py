@@ -249,8 +249,6 @@ def _finite(name: str, of_folds: Mapping[int, float]) -> dict[int, float]:
 
 def _check_ranges(share: float, level: float) -> None:
     if not 0 < share < math.inf:
-        raise UsageError(
-            f"share needs test rows for each training row, above 0; got {share}.", "Pass 1/4 for 5 folds."
-        )
+        raise UsageError(f"share needs test rows for each training row, above 0; got {share}.", "Pass 1/4 for 5 folds.")
     if not 0 < level < 1:
         raise UsageError(f"level needs a share between 0 and 1; got {level}.", "Pass 0.95.")
