@@ -292,6 +292,7 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
         labels=labels,
         counts=counts,
         worst=first.get("details", {}).get("worst", []),
+        network=contest.by_name[name].network,
     )
 
 

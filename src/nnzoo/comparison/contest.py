@@ -41,6 +41,9 @@ class Progress:
     scores : dict of str to list of float
         Candidate or baseline to its scores so far.
     failed : dict of str to str
+        Candidate to the reason.
+    better : "higher" or "lower"
+        Which way the scores point.
     """
 
     stage: str
@@ -50,6 +53,7 @@ class Progress:
     left: float
     scores: dict[str, list[float]]
     failed: dict[str, str]
+    better: str = "higher"
 
 
 @dataclass
@@ -283,7 +287,7 @@ class Contest:
         names = [*self.by_name, *self.baseline_names()]
         scores = {name: list(self.scores(name).values()) for name in names}
         failed = {name: str(why) for name in self.by_name if self._tried(name) and (why := self.failure(name))}
-        return Progress(stage, done, planned, self.seconds(), left, scores, failed)
+        return Progress(stage, done, planned, self.seconds(), left, scores, failed, self.better)
 
     def _tried(self, name: str) -> bool:
         return self._fit(name, 1).id in self.ledger.results

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnzoo.comparison.statistics import Gap
+from nnzoo.errors import UsageError, nearest, quote
 from nnzoo.files import write_output
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Entry:
         Rows of the first fold on which it was surest and wrong, or farthest off.
     code, note : str
         Of a baseline: the lines that build it, and what was cut short.
+    network : str
+        Its id in the catalog; empty for a baseline.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Entry:
     worst: list[dict[str, Any]] = field(default_factory=list)
     code: str = ""
     note: str = ""
+    network: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -118,7 +122,10 @@ class Comparison:
     about: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
-        return next(each for each in self.entries if each.name == name)
+        for each in self.entries:
+            if each.name == name:
+                return each
+        raise UsageError(f"The comparison has no {quote(name)}.", nearest(name, [each.name for each in self.entries]))
 
     @property
     def networks(self) -> Sequence[Entry]:
