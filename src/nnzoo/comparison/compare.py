@@ -283,7 +283,6 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
     return Entry(
         name,
         is_network=True,
-        network=contest.by_name[name].network,
         scores=dict(scores),
         mean=mean,
         low=low,
@@ -300,6 +299,7 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
         labels=labels,
         counts=counts,
         worst=first.get("details", {}).get("worst", []),
+        network=contest.by_name[name].network,
     )
 
 
@@ -317,7 +317,6 @@ def _baseline_entry(contest: Contest, name: str, scores: Mapping[int, float], sh
     return Entry(
         name,
         is_network=False,
-        network=None,
         scores=dict(scores),
         mean=mean,
         low=low,

@@ -32,6 +32,7 @@ from nnzoo.evaluation.report_html import (
     VERDICT,
     behind,
     code_block,
+    code_lines,
     confusion_section,
     image_style,
     paragraph,
@@ -72,7 +73,7 @@ def fragment(comparison: "Comparison") -> str:
 def _head(comparison: "Comparison") -> str:
     sentence, code = next_step(comparison)
     box = verdict_box(comparison.verdict, _outcome(comparison))
-    lines = f"<pre>{escape(code)}</pre>" if code else ""
+    lines = code_lines(code) if code else ""
     told = "".join(paragraph(words) for words in (sealed_words(comparison), sentence) if words)
     return f"<h1>{escape(shown(heading(comparison)))}</h1>{box}{told}{lines}"
 
@@ -144,8 +145,9 @@ def _means(comparison: "Comparison") -> str:
 
 
 def _within(scored: Sequence["Entry"], ends: Sequence[tuple[float | None, float | None]]) -> tuple[float, float]:
-    """Return the range of the picture: what was seen on all folds, and as much again for those given up."""
-    kept = [i for i, each in enumerate(scored) if not each.status.startswith("given up")] or range(len(scored))
+    """Return the range of the picture: those seen on all folds, and as much room again on both sides for the others."""
+    most = max(len(each.scores) for each in scored)
+    kept = [i for i, each in enumerate(scored) if len(each.scores) == most]
     known = [value for i in kept for value in (scored[i].mean, *ends[i]) if value is not None]
     room = max(max(known) - min(known), 1e-9)
     return min(known) - room, max(known) + room
@@ -352,7 +354,7 @@ def _how(comparison: "Comparison") -> str:
 
 def _again(comparison: "Comparison") -> str:
     command = comparison.about.get("command")
-    whole = f"<p>All of it:</p><pre>{escape(shown(command))}</pre>" if command else ""
+    whole = f"<p>All of it:</p>{code_lines(command)}" if command else ""
     blocks = [
         code_block(each.name, _fold_lines(comparison, each) if each.is_network else each.code)
         for each in ordered(comparison)

@@ -57,15 +57,14 @@ def how(comparison: "Comparison") -> list[str]:
     if "rows" in about:
         target = f"; the target is {about['target']}" if about.get("target") else ""
         told.append(f"{about['rows']:,} rows{target}. {about.get('sealed', 0):,} of them are sealed as test rows.")
-    n_folds = {len(each.scores) for each in comparison.networks if each.scores}
-    folds = counted(about.get("folds", max(n_folds, default=0)), "fold")
-    if len(n_folds) > 1:
-        told.append(
-            "The others are cut into folds: all networks were seen on the first one, the better half on the second, "
-            f"the best of them and the baselines on {folds}."
-        )
+    most = _most(comparison)
+    if all(len(each.scores) in (0, most) for each in comparison.networks):
+        told.append(f"The others are cut into {counted(most, 'fold')}, the same for all.")
     else:
-        told.append(f"The others are cut into {folds}, the same for all.")
+        told.append(
+            f"The others are cut into {counted(most, 'fold')}: all networks were seen on the first ones, the best of "
+            "them and the baselines on all."
+        )
     if "seconds" in about:
         limit = about.get("time_limit")
         told.append(f"It took {clock(about['seconds'])}" + (f" of at most {clock(limit)}." if limit else "."))
@@ -75,16 +74,18 @@ def how(comparison: "Comparison") -> list[str]:
 
 
 def ordered(comparison: "Comparison") -> list["Entry"]:
-    """Return all entries: best first, those that were given up behind, those without a score last."""
+    """Return all entries: best first, behind them those not seen on all folds, last those without a score."""
+    most = _most(comparison)
+    return sorted(comparison.entries, key=lambda each: (each.mean is None, len(each.scores) < most))
 
-    def place(entry: "Entry") -> int:
-        return 2 if entry.mean is None else int(entry.status.startswith("given up"))
 
-    return sorted(comparison.entries, key=place)
+def _most(comparison: "Comparison") -> int:
+    """Return how many folds any was seen on."""
+    return max((len(each.scores) for each in comparison.entries), default=0)
 
 
 def best_network(comparison: "Comparison") -> "Entry | None":
-    """Return the best network of those that were seen on all folds, or None."""
+    """Return the best network, first of those that were seen on all folds; None where none has a score."""
     return next((each for each in ordered(comparison) if each.is_network and each.mean is not None), None)
 
 

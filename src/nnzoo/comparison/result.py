@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nnzoo.comparison.statistics import Gap
+from nnzoo.errors import UsageError, nearest, quote
 from nnzoo.files import write_output
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ class Entry:
     is_network : bool
     scores : dict of int to float
         Fold to score, in the unit of the metric.
-    network : str or None
-        Its id in the catalog; None of a baseline.
     mean, low, high : float or None
         Mean over the folds and its 95 % interval, which knows that folds share their training rows; None without any.
     seconds : float or None
@@ -50,12 +49,13 @@ class Entry:
         Rows of the first fold on which it was surest and wrong, or farthest off.
     code, note : str
         Of a baseline: the lines that build it, and what was cut short.
+    network : str
+        Its id in the catalog; empty for a baseline.
     """
 
     name: str
     is_network: bool
     scores: dict[int, float]
-    network: str | None = None
     mean: float | None = None
     low: float | None = None
     high: float | None = None
@@ -73,6 +73,7 @@ class Entry:
     worst: list[dict[str, Any]] = field(default_factory=list)
     code: str = ""
     note: str = ""
+    network: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -121,7 +122,10 @@ class Comparison:
     about: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
-        return next(each for each in self.entries if each.name == name)
+        for each in self.entries:
+            if each.name == name:
+                return each
+        raise UsageError(f"The comparison has no {quote(name)}.", nearest(name, [each.name for each in self.entries]))
 
     @property
     def networks(self) -> Sequence[Entry]:

@@ -61,7 +61,12 @@ def verdict_box(verdict: str, outcome: str) -> str:
 
 def code_block(title: str, code: str, *, is_open: bool = False) -> str:
     """Return lines of code under a title that opens them."""
-    return f"<details{' open' * is_open}><summary>{escape(title)}</summary><pre>{escape(code)}</pre></details>"
+    return f"<details{' open' * is_open}><summary>{escape(shown(title))}</summary>{code_lines(code)}</details>"
+
+
+def code_lines(code: str) -> str:
+    """Return lines of code as they stand, without control characters."""
+    return "<pre>" + "\n".join(escape(shown(line)) for line in code.splitlines()) + "</pre>"
 
 
 def _head(report: "Report") -> str:
