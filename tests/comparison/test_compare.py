@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -203,8 +206,35 @@ def test_a_ledger_of_other_data_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+def test_killed_at_random_and_resumed_it_ends_with_the_same_table(tmp_path):
+    striped().write_csv(tmp_path / "rings.csv")
+    words = [sys.executable, "-m", "nnzoo", "compare", "rings.csv", "--target", "y", "--networks", "rbf", "--quiet"]
+    words += ["--time-limit", "none", "--workers", "2", "--out"]
+    subprocess.run([*words, "whole"], cwd=tmp_path, check=True)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        process = subprocess.Popen([*words, "killed", "--resume"], cwd=tmp_path)
+        time.sleep(rng.uniform(3.0, 6.0))
+        process.kill()
+        process.wait()
+    subprocess.run([*words, "killed", "--resume"], cwd=tmp_path, check=True)
+    whole, killed = (json.loads((tmp_path / each / "report.json").read_text()) for each in ("whole", "killed"))
+    tables = [{each["name"]: each["scores"] for each in told["entries"]} for told in (whole, killed)]
+    assert tables[0] == tables[1]
+    assert (whole["verdict"], whole["test"]) == (killed["verdict"], killed["test"])
+
+
+@pytest.mark.slow
+def test_it_ends_within_its_time_limit():
+    started = time.monotonic()
+    found = compare(striped(400), target="y", time_limit=30, n_workers=2)
+    assert time.monotonic() - started <= 1.05 * 30
+    assert found.winner is not None
+
+
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds():
-    settings = {"target": "y", "networks": FAST, "time_limit": None}
+    settings = {"target": "y", "networks": ["rbf"], "time_limit": None}
     assert scores(compare(striped(), n_workers=2, **settings)) == scores(compare(striped(), n_workers=0, **settings))
 
 

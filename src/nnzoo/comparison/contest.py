@@ -279,6 +279,9 @@ class Contest:
                     return
                 yield unit
 
+        if units:
+            left = sum(map(self._expected, units)) / self.executor.n_workers
+            self.show(self._progress(stage, 0, len(units), left))
         for done, (unit, found) in enumerate(self.executor.run(in_time()), start=1):
             failed = isinstance(found, Failure)
             result = {"failure": {"kind": found.kind, "reason": found.reason}} if failed else found
