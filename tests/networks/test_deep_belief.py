@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnzoo import DeepBeliefNetwork, RestrictedBoltzmannMachine
-from nnzoo.networks.contrastive import log_partition
+from nnzoo.networks.boltzmann_layers import log_partition
 from nnzoo.networks.deep_belief import DeepBeliefBody, entropy
 
 PATTERNS = np.repeat([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]], 20, axis=0)

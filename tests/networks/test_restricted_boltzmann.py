@@ -11,13 +11,8 @@ from sklearn.neural_network import BernoulliRBM
 from nnzoo import RestrictedBoltzmannMachine
 from nnzoo.data.patterns import bars_and_stripes
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
-from nnzoo.networks.contrastive import (
-    BoltzmannLayer,
-    ContrastiveDivergence,
-    ContrastiveSettings,
-    anneal_layer,
-    log_partition,
-)
+from nnzoo.networks.boltzmann_layers import BoltzmannLayer, anneal_layer, log_partition
+from nnzoo.networks.contrastive import ContrastiveDivergence, ContrastiveSettings
 
 BARS = bars_and_stripes(3)
 
@@ -48,7 +43,6 @@ def moved(layer, v, share=None, **settings):
     """Return how far one step moves W, b and c at a rate of 1."""
     rule = ContrastiveDivergence(layer, ContrastiveSettings(**settings))
     before, mean = [p.clone() for p in (layer.weight, layer.visible_bias, layer.hidden_bias)], layer.hidden_mean.clone()
-    share = torch.full((len(v),), 1 / len(v), dtype=v.dtype) if share is None else share
     rule.move(v, share, 1.0, torch.Generator().manual_seed(0))
     after = (layer.weight, layer.visible_bias, layer.hidden_bias)
     found = [p - q for p, q in zip(after, before, strict=True)]
@@ -167,9 +161,9 @@ def test_the_variance_is_moved_along_the_slope_of_the_likelihood():
 
 def test_weights_of_rows_count_as_many_rows():
     layer, v = machine(5, 3), states(5)[[1, 9, 22]]
-    chains, share = layer.chains, torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
+    chains, share = layer.chains.clone(), torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
     doubled = moved(layer, v[[0, 0, 1, 2]], method="pcd", centering=False)
-    layer.chains = chains
+    layer.chains.copy_(chains)
     weighted = moved(layer, v, share, method="pcd", centering=False)
     for one, other in zip(weighted, doubled, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
@@ -274,7 +268,7 @@ def test_persistent_chains_go_on_and_short_ones_leave_them():
     moved(layer, states(4), method="cd")
     assert bool((layer.chains == 0.5).all())
     moved(layer, states(4))
-    first = layer.chains
+    first = layer.chains.clone()
     assert first.shape == (100, 3)
     assert set(first.unique().tolist()) == {0, 1}
     moved(layer, states(4))
