@@ -1,5 +1,6 @@
 """Which network fits these data? All that can take part, beside plain baselines, on the same folds within a time."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -210,9 +211,10 @@ def _result(
     standings = [_standing(each) for each in entries]
     verdict, winner = words(standings, gaps, metric)
     report = model = None
-    if params is not None and best:
+    room = contest.room_for_final(best[0]) if params is not None and best else 0.0
+    if room > 0:
         model = steps.build(contest.by_name[best[0]].network, data, params, seed=contest.folds.seed)
-        steps.train(model, data, time_limit=None if contest.time_limit is None else contest.limit, verbose=0)
+        steps.train(model, data, time_limit=room if math.isfinite(room) else None, verbose=0)
         report = steps.evaluate(model, data)
     about = {
         "data": data.origin,

@@ -20,6 +20,8 @@ HARD_LIMIT = 30.0
 CURVE_SHARES = (0.125, 0.25, 0.5)
 CURVE_FOLDS = 3
 CURVE_NETWORKS = 2
+SLACK = 0.03
+"""Of the time, that a unit may take longer than was expected."""
 FIRST_GUESS = 2.0
 """Seconds that a unit is taken to need before any of its kind was measured."""
 
@@ -144,6 +146,13 @@ class Contest:
             self._fit(name, f, rows=share) for share in CURVE_SHARES for f in range(1, CURVE_FOLDS + 1) for name in best
         ]
         self._do("learning curves", units, self._end_of_curves())
+
+    def room_for_final(self, name: str) -> float:
+        """Return the seconds that the final training may take, beside the evaluation; 0 where too few are left."""
+        if self.time_limit is None:
+            return math.inf
+        left = self.time_limit - self.seconds() - 1.5 * self._expected(self._baseline(1)) - FIRST_GUESS / 2
+        return min(self.limit, left) if left > min(FIRST_GUESS, self._expected(self._fit(name, 1)) / 2) else 0.0
 
     def choose(self, name: str) -> dict[str, Any]:
         """Return the settings to train a network with for good, chosen on the validation rows of the data."""
@@ -282,7 +291,7 @@ class Contest:
         if units:
             left = sum(map(self._expected, units)) / self.executor.n_workers
             self.show(self._progress(stage, 0, len(units), left))
-        for done, (unit, found) in enumerate(self.executor.run(in_time()), start=1):
+        for done, (unit, found) in enumerate(self.executor.run(in_time(), self._until(end)), start=1):
             failed = isinstance(found, Failure)
             result = {"failure": {"kind": found.kind, "reason": found.reason}} if failed else found
             self.ledger.add(unit.id, result)
@@ -346,6 +355,11 @@ class Contest:
         left = self._end_of_folds() - self.seconds()
         seconds = {name: self._expected(self._fit(name, 1)) for name in names}
         return seconds, self._expected(self._baseline(1)), max(0.0, left) * self.executor.n_workers
+
+    def _until(self, end: float) -> float:
+        """Return when units at work are given up, on the clock of ``time.monotonic``: a little after none is begun."""
+        last = end if self.time_limit is None else min(end + SLACK * self.time_limit, self.time_limit)
+        return last + self.started - self.ledger.seconds
 
     def _end_of_folds(self) -> float:
         return math.inf if self.time_limit is None else (1 - LAST_SHARE) * self.time_limit

@@ -93,8 +93,11 @@ class Executor(Protocol):
 
     n_workers: int
 
-    def run(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Result | Failure]]:
-        """Do units and yield each with what it gave, as they end; the next one is taken when a worker is free."""
+    def run(self, units: Iterable[Unit], until: float = math.inf) -> Iterator[tuple[Unit, Result | Failure]]:
+        """Do units and yield each with what it gave, as they end; the next one is taken when a worker is free.
+
+        At ``until``, a time of ``time.monotonic``, all ends; units that are not done by then are not yielded.
+        """
         ...
 
     def close(self) -> None:
@@ -135,9 +138,11 @@ class Inline:
         self.make = make
         self._do: Do | None = None
 
-    def run(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Result | Failure]]:
-        """Do units and yield each with what it gave."""
+    def run(self, units: Iterable[Unit], until: float = math.inf) -> Iterator[tuple[Unit, Result | Failure]]:
+        """Do units and yield each with what it gave; after ``until`` none is begun."""
         for unit in units:
+            if time.monotonic() >= until:
+                return
             if self._do is None:
                 self._do = self.make()
             yield unit, _read_answer(_answer(self._do, _told(unit)))
@@ -227,7 +232,7 @@ class Processes:
         self._clock = 0.0
         self._looked = time.monotonic()
 
-    def run(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Result | Failure]]:
+    def run(self, units: Iterable[Unit], until: float = math.inf) -> Iterator[tuple[Unit, Result | Failure]]:
         """Do units and yield each with what it gave, as they end.
 
         Parameters
@@ -235,6 +240,8 @@ class Processes:
         units : iterable of Unit
             The next one is taken when a worker is free, after all results so far were yielded: a generator may decide
             by them, or end.
+        until : float, optional
+            When all ends, a time of ``time.monotonic``: units at work are given up, within a second.
 
         Yields
         ------
@@ -253,7 +260,11 @@ class Processes:
             return
         queue.again.append(first)
         try:
-            while not self._is_closed and (not queue.is_over() or any(worker.unit for worker in self._workers)):
+            while (
+                not self._is_closed
+                and time.monotonic() < until
+                and (not queue.is_over() or any(worker.unit for worker in self._workers))
+            ):
                 self._start_missing(queue)
                 self._hand_out(queue)
                 for worker in self._with_news():
