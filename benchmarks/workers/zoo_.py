@@ -666,6 +666,10 @@ def sized(name: str, parameter: str, first: int, **params: Any) -> Callable[[int
 
 CYCLE = {"schedule": "one_cycle", "learning_rate": 1e-2}
 STEPS: dict[str, Any] = {"output": "step", "batch_size": 16, "learning_rate": 1e-2, "early_stopping": False}
+AS_LIBSVM = (
+    "both are solved by libsvm; nnzoo's time holds its checks and the making of its own module as well. On the images "
+    "the accuracies differ by 6 of 10,000."
+)
 FRAMES = {
     "P": Frame(FASHION, fashion_flat, "scikit-learn Perceptron", sklearn_perceptron, ours("Perceptron", average=True)),
     "FF": Frame(
@@ -684,6 +688,8 @@ FRAMES = {
         nystroem_ridge(100),
         sized("RadialBasisNetwork", "n_centers", 25),
         "times 25 centres",
+        slower="k-means places the centres and the leave-one-out error chooses λ; the peer takes rows as they come and a λ "
+        "that is given. The network then is the better one: 0.971 beside 0.964.",
     ),
     "DFF": Frame(
         FASHION,
@@ -727,6 +733,8 @@ FRAMES = {
         principal_components(16),
         ours("VariationalAutoencoder", **CYCLE),
         judge=own_score,
+        slower="the linear model has its greatest likelihood in closed form, one decomposition; the network gets there by "
+        "steps.",
     ),
     "DAE": Frame(
         f"{FASHION}, noise of 0.3",
@@ -789,6 +797,8 @@ FRAMES = {
         random_ridge(1000),
         sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
+        slower="λ is chosen by the leave-one-out error from the eigenvalues of HᵀH, the peer's is given; and as many units "
+        "as the peer has came just short of its accuracy, so that the row counts twice as many, which take four times as long.",
     ),
     "ELM, a small set": Frame(
         "digits",
@@ -797,6 +807,7 @@ FRAMES = {
         random_ridge(500),
         sized("ExtremeLearningMachine", "n_hidden", 125, activation="tanh"),
         "times 125 units",
+        slower="λ is chosen by the leave-one-out error, the peer's is given.",
     ),
     "DCIGN": Frame(
         "drawn shapes, 500 batches of 20; mutual information gap",
@@ -833,8 +844,12 @@ FRAMES = {
         "times 125 units",
         where="reservoirs",
     ),
-    "SVM": Frame("digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
-    "SVM, images": Frame(FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time"),
+    "SVM": Frame(
+        "digits", digits, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time", slower=AS_LIBSVM
+    ),
+    "SVM, images": Frame(
+        FASHION, fashion_flat, "scikit-learn SVC", scaled_svc, ours("SupportVectorMachine"), "time", slower=AS_LIBSVM
+    ),
     "KN": Frame(
         "digits, minus the distance from the nearest unit",
         digits,
