@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from nnzoo.files import Pathish
 from nnzoo.model import surroundings
 
 TIME_LIMIT = 300.0
+WORTH_A_START = 30.0
+"""Seconds from which on processes of their own are worth their start."""
 LEDGER = "ledger.jsonl"
+INTERRUPT = "interrupt"
 
 
 def compare(
@@ -64,7 +68,8 @@ def compare(
     time_limit : float or None, default 300
         Seconds for everything; None takes as long as it takes.
     n_workers : int, optional
-        Processes; by default one for each processor, at most eight. 0 works in this process.
+        Processes; by default one for each processor, at most eight, or 0 where the time is below half a minute: their
+        start takes some seconds. 0 works in this process.
     out : path, optional
         Folder for the ledger of all that was measured, made if it is not there.
     resume : bool, default False
@@ -105,7 +110,8 @@ def compare(
     folds = Folds(data, seed)
     folds.make(1)
     metric = primary_metric(str(steps.learned_task(data)), data.several_labels)
-    n_workers = n_processors() if n_workers is None else n_workers
+    if n_workers is None:
+        n_workers = 0 if time_limit is not None and time_limit < WORTH_A_START else n_processors()
     threads = max(1, n_processors() // max(n_workers, 1))
     identity = _identity(data, candidates, time_limit, seed, threads)
     path = None if out is None else Path(out) / LEDGER
@@ -125,14 +131,18 @@ def compare(
             show=show or (lambda progress: None),
             started=started,
         )
-        stopped = None
+        stopped, params = None, None
         try:
             contest.run()
-            best = contest.finalists()
-            params = contest.choose(best[0]) if best and vary is None else None
         except KeyboardInterrupt:
-            stopped, best, params = "interrupt", contest.finalists(), None
-        return _result(contest, data, metric, best, params, stopped, executor)
+            stopped = INTERRUPT
+        judged = _judged(contest, metric)
+        if stopped is None and vary is None and judged.trained is not None:
+            try:
+                params = contest.choose(judged.trained)
+            except KeyboardInterrupt:
+                stopped = INTERRUPT
+        return _result(contest, data, metric, judged, params, stopped, executor)
 
 
 def _check(
@@ -184,36 +194,48 @@ def _identity(
     }
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What the folds say: the table, the differences, the verdict, whom to use, and the network to train for good."""
+
+    entries: list[Entry]
+    gaps: list[statistics.Gap]
+    verdict: str
+    winner: str | None
+    trained: str | None
+
+
+def _judged(contest: Contest, metric: str) -> Judged:
+    share, folds = contest.folds.share, contest.folds_that_count()
+    entries = [_network_entry(contest, name, folds, share) for name in contest.by_name]
+    entries += [_baseline_entry(contest, name, folds, share) for name in contest.baseline_names()]
+    sign = {"higher": -1, "lower": 1}[contest.better]
+    entries.sort(key=lambda each: (each.mean is None, len(each.scores) < len(folds), sign * (each.mean or 0.0)))
+    final = [each for each in entries if folds and len(each.scores) == len(folds)]
+    family = [(a.name, b.name) for i, a in enumerate(final) for b in final[i + 1 :] if a.is_network or b.is_network]
+    n_scored, n_plain = sum(each.mean is not None for each in entries), sum(not each.is_network for each in final)
+    n_pairs = (n_scored * (n_scored - 1) - n_plain * (n_plain - 1)) // 2
+    scores = {each.name: each.scores for each in final}
+    gaps = statistics.gaps(scores, share, better=contest.better, family=family, n_pairs=max(n_pairs, 1))
+    verdict, winner = words([_standing(each) for each in entries], gaps, metric)
+    networks = [each.name for each in final if each.is_network]
+    trained = winner if winner in networks else next(iter(networks), None)
+    return Judged(entries, gaps, verdict, winner, trained)
+
+
 def _result(
     contest: Contest,
     data: Data,
     metric: str,
-    best: Sequence[str],
+    judged: Judged,
     params: Mapping[str, Any] | None,
     stopped: str | None,
     executor: Executor,
 ) -> Comparison:
-    better = contest.better
-    scores = {name: contest.scores(name) for name in (*contest.by_name, *contest.baseline_names())}
-    share = contest.folds.share
-    entries = [_network_entry(contest, name, scores[name], share) for name in contest.by_name]
-    entries += [_baseline_entry(contest, name, scores[name], share) for name in contest.baseline_names()]
-    order = {"higher": -1, "lower": 1}[better]
-    most = max((len(each.scores) for each in entries), default=0)
-    entries.sort(key=lambda each: (each.mean is None, len(each.scores) < most, order * (each.mean or 0.0)))
-    final = [each for each in entries if most and len(each.scores) == most]
-    family = [(a.name, b.name) for i, a in enumerate(final) for b in final[i + 1 :] if a.is_network or b.is_network]
-    n_scored, n_plain = sum(each.mean is not None for each in entries), sum(not each.is_network for each in final)
-    n_pairs = (n_scored * (n_scored - 1) - n_plain * (n_plain - 1)) // 2
-    gaps = statistics.gaps(
-        {each.name: each.scores for each in final}, share, better=better, family=family, n_pairs=max(n_pairs, 1)
-    )
-    standings = [_standing(each) for each in entries]
-    verdict, winner = words(standings, gaps, metric)
     report = model = None
-    room = contest.room_for_final(best[0]) if params is not None and best else 0.0
+    room = contest.room_for_final(judged.trained) if params is not None and judged.trained is not None else 0.0
     if room > 0:
-        model = steps.build(contest.by_name[best[0]].network, data, params, seed=contest.folds.seed)
+        model = steps.build(contest.by_name[str(judged.trained)].network, data, params, seed=contest.folds.seed)
         steps.train(model, data, time_limit=room if math.isfinite(room) else None, verbose=0)
         report = steps.evaluate(model, data)
     about = {
@@ -222,8 +244,8 @@ def _result(
         "rows": len(data),
         "sealed": int((data.part == 2).sum()),
         "how_split": data.how_split,
-        "folds": most,
-        "share": share,
+        "folds": len(contest.folds_that_count()),
+        "share": contest.folds.share,
         "time_limit": contest.time_limit,
         "longest_fit": None if contest.time_limit is None else contest.limit,
         "seconds": contest.seconds(),
@@ -234,32 +256,30 @@ def _result(
         "settings": dict(params or {}),
     }
     return Comparison(
-        tuple(entries),
-        tuple(gaps),
+        tuple(judged.entries),
+        tuple(judged.gaps),
         metric,
-        better,
-        verdict,
-        winner,
-        _tested(report, data, contest.folds.seed, winner, best),
+        contest.better,
+        judged.verdict,
+        judged.winner,
+        _tested(report, data, contest.folds.seed, judged),
         report,
         model,
         about,
     )
 
 
-def _tested(
-    report: Report | None, data: Data, seed: int, winner: str | None, best: Sequence[str]
-) -> dict[str, float | None]:
+def _tested(report: Report | None, data: Data, seed: int, judged: Judged) -> dict[str, float | None]:
     """Return what the winner reaches on the sealed test rows."""
-    if report is None or winner is None:
+    if report is None or judged.winner is None:
         return {}
-    if winner == best[0]:
+    if judged.winner == judged.trained:
         found = primary_of(report.metrics)
     else:
-        known = plain_competitors(data, seed, [winner])
-        if winner not in known:
+        known = plain_competitors(data, seed, [judged.winner])
+        if judged.winner not in known:
             return {}
-        found = primary_of(known[winner].metrics)
+        found = primary_of(known[judged.winner].metrics)
     low, high = (None if each is None else float(each) for each in (found.low, found.high))
     return {"score": float(found.value), "low": low, "high": high}
 
@@ -277,7 +297,8 @@ def _standing(entry: Entry) -> Standing:
     )
 
 
-def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], share: float) -> Entry:
+def _network_entry(contest: Contest, name: str, folds: range, share: float) -> Entry:
+    scores = _on(folds, contest.scores(name))
     found = {fold: contest.fold_result(name, fold) or {} for fold in scores}
     mean, low, high = _interval(scores, share)
     first = contest.fold_result(name, 1) or {}
@@ -285,7 +306,7 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
     return Entry(
         name,
         is_network=True,
-        scores=dict(scores),
+        scores=scores,
         mean=mean,
         low=low,
         high=high,
@@ -305,6 +326,11 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
     )
 
 
+def _on(folds: range, scores: Mapping[int, float]) -> dict[int, float]:
+    """Return the scores on the folds that count; all where none does."""
+    return {fold: score for fold, score in scores.items() if fold in folds or not folds}
+
+
 def _status(contest: Contest, name: str, n_folds: int) -> str:
     if not n_folds:
         return "failed"
@@ -313,13 +339,14 @@ def _status(contest: Contest, name: str, n_folds: int) -> str:
     return f"given up after {counted(n_folds, 'fold')}"
 
 
-def _baseline_entry(contest: Contest, name: str, scores: Mapping[int, float], share: float) -> Entry:
+def _baseline_entry(contest: Contest, name: str, folds: range, share: float) -> Entry:
+    scores = _on(folds, contest.scores(name))
     mean, low, high = _interval(scores, share)
     told = contest.baseline(name)
     return Entry(
         name,
         is_network=False,
-        scores=dict(scores),
+        scores=scores,
         mean=mean,
         low=low,
         high=high,

@@ -240,10 +240,15 @@ class Contest:
         return sorted(found, key=lambda name: (-self._sign(found[name]), self._expected(self._fit(name, 1))))
 
     def finalists(self) -> list[str]:
-        """Return those that were seen on as many folds as anyone, best first."""
-        scores = {name: self.scores(name) for name in self.by_name}
-        most = max(map(len, scores.values()), default=0)
-        return self.ranking([name for name, each in scores.items() if len(each) == most], None)
+        """Return those that were seen on all folds that count, best first."""
+        folds = self.folds_that_count()
+        return self.ranking(self.by_name, folds) if folds else []
+
+    def folds_that_count(self) -> range:
+        """Return the folds, from the first one on, that the baselines and all finalists without a failure have."""
+        going = [name for name in (self.plan.finalists if self.plan else self.by_name) if not self._has_failed(name)]
+        ends = [_unbroken(self.scores(name)) for name in (*going, *self.baseline_names())]
+        return range(1, min((end for end in ends if end), default=0) + 1)
 
     def seconds(self) -> float:
         """Return the time since the start, that of earlier runs included."""
@@ -304,6 +309,11 @@ class Contest:
         scores = {name: list(self.scores(name).values()) for name in names}
         failed = {name: str(why) for name in self.by_name if self._tried(name) and (why := self.failure(name))}
         return Progress(stage, done, planned, self.seconds(), left, scores, self.better, failed)
+
+    def _has_failed(self, name: str) -> bool:
+        """Return whether a candidate has failed on some fold: then it is compared on none beyond."""
+        results = (self.ledger.results.get(self._fit(name, fold).id, {}) for fold in self._folds_seen())
+        return any("failure" in result for result in results)
 
     def _tried(self, name: str) -> bool:
         return self._fit(name, 1).id in self.ledger.results
@@ -387,6 +397,14 @@ class Contest:
             self.took.setdefault("baselines", []).append(seconds)
         elif whole and "seconds" in result:
             self.took.setdefault(name.split(" · ")[0], []).append(result["seconds"])
+
+
+def _unbroken(scores: Mapping[int, float]) -> int:
+    """Return the last of the folds from 1 on of which none is missing."""
+    end = 0
+    while end + 1 in scores:
+        end += 1
+    return end
 
 
 def _is_finite(value: float | None) -> bool:

@@ -38,6 +38,10 @@ class Standing:
     failure: str | None
 
 
+LEAST_TOLD_FOLDS = 4
+"""With fewer folds an interval is so wide that its ends say nothing."""
+
+
 def words(table: Sequence[Standing], judged: Sequence[Gap], metric: str) -> tuple[str, str | None]:
     """Return the verdict as sentences, and the name of what to use.
 
@@ -101,7 +105,8 @@ def _choice(
     if gap is not None and gap.outcome == WORSE:
         ahead = f"which is ahead of the best network, {best}, by {_amount([gap.turned()], metric)}"
         return [f"No network beats {base} here, {ahead}: use {base}."], base
-    doubt = "" if gap is None or gap.low is None else f" ({_range(gap, metric)})"
+    is_told = gap is not None and gap.low is not None and gap.n_folds >= LEAST_TOLD_FOLDS
+    doubt = f" ({_range(gap, metric)})" if gap is not None and is_told else ""
     return [
         f"No network is shown to beat {base} here, and {base} is simpler: use {base}.",
         f"{best}, the best network, {TIED} it{doubt}.",
