@@ -80,12 +80,14 @@ def kill_once(unit):
 def hang(unit):
     """Wait; not even SIGTERM ends this."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    while True:
-        time.sleep(60)
+    return wait(unit)
 
 
 def wait(unit):
-    time.sleep(unit.work["for"])
+    """Wait, after a mark is set if one was asked for."""
+    if "mark" in unit.work:
+        Path(unit.work["mark"]).touch()
+    time.sleep(unit.work.get("for", 60))
     return {"pid": os.getpid()}
 
 

@@ -1,6 +1,5 @@
 """Who takes part: the networks that fit, settings drawn by seed, one factor at a time; wrong wishes are refused."""
 
-import polars as pl
 import pytest
 
 import nnzoo
@@ -22,7 +21,8 @@ def row(name):
 
 def test_networks_that_fit_read_the_kind_and_do_the_task(penguins):
     ids = [each.id for each in fitting(penguins)]
-    assert "support-vector-machine" in ids and "perceptron" in ids
+    assert "support-vector-machine" in ids
+    assert "perceptron" in ids
     assert not {"long-short-term-memory", "deep-convolutional-network", "auto-encoder"} & set(ids)
 
 
@@ -50,7 +50,8 @@ def test_wrong_names_are_refused(penguins, names, message):
 def test_first_setting_is_none_and_the_others_lie_in_their_ranges():
     candidate = searched(row("dff"), 20, 0, BASE)
     first, *others = candidate.settings
-    assert first == {} and len(others) == 19
+    assert first == {}
+    assert len(others) == 19
     for settings in others:
         assert settings
         check_ranges("DeepFeedForward", settings, nnzoo.DeepFeedForward.ranges)
@@ -89,10 +90,5 @@ def test_wrong_factors_are_refused(factor, values, error, message):
 def test_images_bring_networks_of_images():
     images = nnzoo.load("fashion-sample")
     ids = [each.id for each in fitting(images)]
-    assert "deep-convolutional-network" in ids and "echo-state-network" not in ids
-
-
-def test_a_target_that_no_network_learns_is_refused():
-    texts = pl.DataFrame({"text": ["one two three four"] * 12, "y": [float(i) for i in range(12)]})
-    data = nnzoo.load(texts, target="y", kind="text", task="regression")
-    assert all("text" in each.kinds for each in fitting(data))
+    assert "deep-convolutional-network" in ids
+    assert "echo-state-network" not in ids

@@ -1,5 +1,7 @@
 """Folds: disjoint, the same for all, the sealed test in none of them, groups whole, training before test in time."""
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
@@ -90,7 +92,7 @@ def test_a_series_is_cut_anew_with_its_past_before_it():
         assert fold.sequences.n_steps == fold.sequences.lengths.sum() <= n_open
         ends.append((fold.sequences.lengths[:2].sum(), fold.sequences.lengths.sum()))
     assert ends[-1][1] == n_open
-    assert all(before[1] == after[0] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(ends))
 
 
 def test_share_is_that_of_test_rows_to_training_rows():

@@ -5,16 +5,17 @@ import math
 import pytest
 
 from nnzoo.comparison.plan import (
+    COST_OF_TRY,
     FEWEST_FINALISTS,
     FEWEST_FOLDS,
     MOST_FINALISTS,
     MOST_FOLDS,
     N_SETTINGS,
-    SHORT,
     Plan,
     better_half,
     longest_fit,
     make_plan,
+    second_rung,
 )
 
 NAMES = tuple("abcdefghij")
@@ -29,7 +30,7 @@ def test_without_a_limit_everything_is_done():
 @pytest.mark.parametrize("budget", [10.0, 20.0, 50.0, 100.0, 300.0])
 def test_plan_costs_no_more_than_its_budget(budget):
     plan = make_plan(NAMES, SECONDS, 0.5, budget)
-    fits = 1 if plan.n_settings == 1 else 2 + SHORT * plan.n_settings
+    fits = 1 if plan.n_settings == 1 else 2 + COST_OF_TRY * plan.n_settings
     cost = plan.n_folds * (0.5 + fits * len(plan.finalists))
     assert cost <= budget or (len(plan.finalists), plan.n_folds) == (FEWEST_FINALISTS, 2)
 
@@ -62,3 +63,8 @@ def test_first_rungs_fit_into_their_share_of_the_time():
     limit = longest_fit(300, 2, 8)
     assert (8 + 4 + 2) * limit / 2 == pytest.approx(0.4 * 300)
     assert longest_fit(None, 2, 8) == math.inf
+
+
+def test_all_are_seen_on_five_folds_where_that_is_cheap():
+    assert second_rung(NAMES, SECONDS, 1.0, 200.0) == (list(NAMES), FEWEST_FOLDS)
+    assert second_rung(NAMES, SECONDS, 1.0, 50.0) == (list(NAMES[:5]), 2)

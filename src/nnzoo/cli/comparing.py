@@ -1,5 +1,6 @@
 """The command that compares networks: which one fits these data, or what one parameter of one network does."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def compare(
 
     data = given.load_to_learn(source, network)
     names = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
-    with Screen(silent=quiet or as_json) as screen:
+    with Screen(seconds) if not quiet else contextlib.nullcontext() as screen:
         found = run(
             data,
             networks=names,
@@ -80,12 +81,13 @@ def compare(
     found.about["command"] = given.command(
         "compare", source, *_words(networks, network, vary, time_limit, workers, out)
     )
-    found.to_html(folder / REPORT)
-    found.save_json(folder / FIGURES)
     written = [folder / REPORT, folder / FIGURES]
     if found.model is not None and found.winner_is_network:
         found.model.save(folder / WINNER)
+        found.about["model"] = os.fspath(folder / WINNER)
         written.append(folder / WINNER)
+    found.to_html(folder / REPORT)
+    found.save_json(folder / FIGURES)
     if as_json:
         show_json(found.to_json())
     elif not quiet:

@@ -203,7 +203,11 @@ def _result(
     entries.sort(key=lambda each: (each.mean is None, len(each.scores) < most, order * (each.mean or 0.0)))
     final = [each for each in entries if most and len(each.scores) == most]
     family = [(a.name, b.name) for i, a in enumerate(final) for b in final[i + 1 :] if a.is_network or b.is_network]
-    gaps = statistics.gaps({each.name: each.scores for each in final}, share, better=better, family=family)
+    n_scored, n_plain = sum(each.mean is not None for each in entries), sum(not each.is_network for each in final)
+    n_pairs = (n_scored * (n_scored - 1) - n_plain * (n_plain - 1)) // 2
+    gaps = statistics.gaps(
+        {each.name: each.scores for each in final}, share, better=better, family=family, n_pairs=max(n_pairs, 1)
+    )
     standings = [_standing(each) for each in entries]
     verdict, winner = words(standings, gaps, metric)
     report = model = None
@@ -276,6 +280,7 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
     return Entry(
         name,
         is_network=True,
+        network=contest.by_name[name].network,
         scores=dict(scores),
         mean=mean,
         low=low,
@@ -292,7 +297,6 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
         labels=labels,
         counts=counts,
         worst=first.get("details", {}).get("worst", []),
-        network=contest.by_name[name].network,
     )
 
 
@@ -310,6 +314,7 @@ def _baseline_entry(contest: Contest, name: str, scores: Mapping[int, float], sh
     return Entry(
         name,
         is_network=False,
+        network=None,
         scores=dict(scores),
         mean=mean,
         low=low,

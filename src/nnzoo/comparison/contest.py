@@ -40,10 +40,10 @@ class Progress:
         Seconds that the units planned so far will still take, as far as is known.
     scores : dict of str to list of float
         Candidate or baseline to its scores so far.
-    failed : dict of str to str
-        Candidate to the reason.
     better : "higher" or "lower"
         Which way the scores point.
+    failed : dict of str to str
+        Candidate to the reason why it has no score.
     """
 
     stage: str
@@ -52,8 +52,8 @@ class Progress:
     seconds: float
     left: float
     scores: dict[str, list[float]]
+    better: str
     failed: dict[str, str]
-    better: str = "higher"
 
 
 @dataclass
@@ -287,7 +287,7 @@ class Contest:
         names = [*self.by_name, *self.baseline_names()]
         scores = {name: list(self.scores(name).values()) for name in names}
         failed = {name: str(why) for name in self.by_name if self._tried(name) and (why := self.failure(name))}
-        return Progress(stage, done, planned, self.seconds(), left, scores, failed, self.better)
+        return Progress(stage, done, planned, self.seconds(), left, scores, self.better, failed)
 
     def _tried(self, name: str) -> bool:
         return self._fit(name, 1).id in self.ledger.results

@@ -488,6 +488,7 @@ def _work(pipe: connection.Connection, threads: int) -> None:
         pipe.send_bytes(READY)
         while True:
             pipe.send_bytes(_answer(do, pipe.recv_bytes()))
+    os._exit(0)  # to take torch apart would need most of a second
 
 
 def _share_processors(threads: int) -> None:

@@ -15,12 +15,14 @@ SECOND_SHARE = 0.4
 LAST_SHARE = 0.15
 """Of the time, kept for learning curves and the final model."""
 FEWEST_SECONDS = 1.0
-FEWEST_FOLDS, MOST_FOLDS = 5, 10
-"""Below five folds no difference can be told from chance; beyond ten the folds are so alike that they add little."""
+FEWEST_FOLDS, MOST_FOLDS = 5, 20
+"""Below five folds no difference can be told from chance; beyond twenty the folds are so alike that they add little."""
 FEWEST_FINALISTS, MOST_FINALISTS = 2, 4
 N_SETTINGS = (4, 2, 1)
 SHORT = 0.25
 """Share of the usual epochs with which settings are tried before one of them is trained to its end."""
+COST_OF_TRY = 0.5
+"""What such a try is taken to cost in whole fits: not all of a fit goes by epochs."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def make_plan(
     n_finalists = min(MOST_FINALISTS, max(FEWEST_FINALISTS, -(-len(ranked) // 2))) if halving else len(ranked)
 
     def cost(n_kept: int, n_folds: int, n_settings: int) -> float:
-        fits = 1 if n_settings == 1 else 2 + SHORT * n_settings
+        fits = 1 if n_settings == 1 else 2 + COST_OF_TRY * n_settings
         return n_folds * (others + fits * sum(seconds[name] for name in ranked[:n_kept]))
 
     if halving:

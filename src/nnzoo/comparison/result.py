@@ -23,6 +23,8 @@ class Entry:
     ----------
     name : str
     is_network : bool
+    network : str or None
+        Its id in the catalog; None of a baseline.
     scores : dict of int to float
         Fold to score, in the unit of the metric.
     mean, low, high : float or None
@@ -49,12 +51,11 @@ class Entry:
         Rows of the first fold on which it was surest and wrong, or farthest off.
     code, note : str
         Of a baseline: the lines that build it, and what was cut short.
-    network : str
-        Its id in the catalog; empty for a baseline.
     """
 
     name: str
     is_network: bool
+    network: str | None
     scores: dict[int, float]
     mean: float | None = None
     low: float | None = None
@@ -73,7 +74,6 @@ class Entry:
     worst: list[dict[str, Any]] = field(default_factory=list)
     code: str = ""
     note: str = ""
-    network: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
