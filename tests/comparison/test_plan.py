@@ -45,7 +45,7 @@ def test_a_search_needs_all_folds():
 
 
 def test_one_factor_keeps_all_its_values():
-    plan = make_plan(NAMES, SECONDS, 0.0, 30.0, halving=False, searching=False)
+    plan = make_plan(NAMES, SECONDS, 0.0, 30.0, one_factor=True)
     assert (plan.finalists, plan.n_folds, plan.n_settings) == (NAMES, 3, 1)
 
 

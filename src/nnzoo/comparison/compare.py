@@ -17,7 +17,7 @@ from nnzoo.comparison.folds import Folds
 from nnzoo.comparison.ledger import Ledger
 from nnzoo.comparison.plan import N_SETTINGS
 from nnzoo.comparison.result import Comparison, Entry
-from nnzoo.comparison.trials import Trials
+from nnzoo.comparison.trials import Trials, plain_competitors, primary_of
 from nnzoo.comparison.verdict import Standing, words
 from nnzoo.data.dataset import Data, load
 from nnzoo.errors import UsageError, counted
@@ -96,7 +96,7 @@ def compare(
     """
     started = time.monotonic()
     if not isinstance(data, Data):
-        data = load(data, **({"seed": seed} | load_options))
+        data = load(data, **{"seed": seed, **load_options})  # pyright: ignore[reportArgumentType]
     elif load_options:
         raise UsageError(f"compare got data and {sorted(load_options)[0]}=.", "Pass that to load.")
     _check(data, time_limit, networks, network, vary)
@@ -120,8 +120,7 @@ def compare(
             executor,
             ledger,
             time_limit,
-            halving=vary is None,
-            searching=vary is None,
+            one_factor=vary is not None,
             show=show or (lambda progress: None),
             started=started,
         )
@@ -239,24 +238,28 @@ def _result(
         better,
         verdict,
         winner,
-        _tested(report, metric, winner, best),
+        _tested(report, data, contest.folds.seed, winner, best),
         report,
         model,
         about,
     )
 
 
-def _tested(report: Report | None, metric: str, winner: str | None, best: Sequence[str]) -> dict[str, float | None]:
+def _tested(
+    report: Report | None, data: Data, seed: int, winner: str | None, best: Sequence[str]
+) -> dict[str, float | None]:
     """Return what the winner reaches on the sealed test rows."""
     if report is None or winner is None:
         return {}
-    metrics = report.metrics
-    if winner != best[0]:
-        metrics = next((each.metrics for each in report.baselines if each.name == winner), {})
-    found = metrics.get(metric)
-    ends = (None, None) if found is None or found.low is None or found.high is None else (found.low, found.high)
-    low, high = (None if each is None else float(each) for each in ends)
-    return {} if found is None else {"score": float(found.value), "low": low, "high": high}
+    if winner == best[0]:
+        found = primary_of(report.metrics)
+    else:
+        known = plain_competitors(data, seed, [winner])
+        if winner not in known:
+            return {}
+        found = primary_of(known[winner].metrics)
+    low, high = (None if each is None else float(each) for each in (found.low, found.high))
+    return {"score": float(found.value), "low": low, "high": high}
 
 
 def _standing(entry: Entry) -> Standing:
@@ -280,7 +283,6 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
     return Entry(
         name,
         is_network=True,
-        network=contest.by_name[name].network,
         scores=dict(scores),
         mean=mean,
         low=low,
@@ -314,7 +316,6 @@ def _baseline_entry(contest: Contest, name: str, scores: Mapping[int, float], sh
     return Entry(
         name,
         is_network=False,
-        network=None,
         scores=dict(scores),
         mean=mean,
         low=low,

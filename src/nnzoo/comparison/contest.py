@@ -70,8 +70,8 @@ class Contest:
     ledger : Ledger
     time_limit : float or None
         Seconds for everything, those of earlier runs on the same ledger included.
-    halving, searching : bool
-        Whether the worse half is dropped on the way, and whether settings are searched.
+    one_factor : bool, default False
+        Whether all candidates stay to the end as they are, without baselines: no search, none is dropped.
     show : callable
         Gets a ``Progress`` after every unit.
     """
@@ -82,8 +82,7 @@ class Contest:
     executor: Executor
     ledger: Ledger
     time_limit: float | None
-    halving: bool = True
-    searching: bool = True
+    one_factor: bool = False
     show: Callable[[Progress], None] = lambda progress: None
     started: float = field(default_factory=time.monotonic)
     plan: Plan | None = None
@@ -100,11 +99,13 @@ class Contest:
     def run(self) -> None:
         """Do all units that the time allows; what is in the ledger already is not done again."""
         names = [each.name for each in self.candidates]
-        self._do("all networks, fold 1", [self._baseline(1), *(self._fit(name, 1, costs=True) for name in names)])
+        self._do("all networks, fold 1", [*self._baselines(1), *(self._fit(name, 1, costs=True) for name in names)])
         ranked = self.ranking(names, (1,))
         if not ranked:
             return
-        second, last = self.ledger.decide("second rung", lambda: second_rung(ranked, *self._costs(ranked)))
+        second, last = ranked, 1
+        if not self.one_factor:
+            second, last = self.ledger.decide("second rung", lambda: second_rung(ranked, *self._costs(ranked)))
         self._do_folds(f"{counted(len(second), 'network')}, {counted(last, 'fold')}", second, range(2, last + 1))
         ranked = self.ranking(second, range(1, last + 1)) or ranked
         value = self.ledger.decide("plan", lambda: self._make_plan(ranked).to_json())
@@ -117,7 +118,7 @@ class Contest:
 
     def _do_folds(self, stage: str, names: Iterable[str], folds: Iterable[int]) -> None:
         """Do candidates and baselines, fold after fold: where the time ends, all have been seen on the same ones."""
-        self._do(stage, [unit for f in folds for unit in (self._baseline(f), *(self._fit(n, f) for n in names))])
+        self._do(stage, [unit for f in folds for unit in (*self._baselines(f), *(self._fit(n, f) for n in names))])
 
     def _search(self, folds: Iterable[int]) -> None:
         """Try settings briefly in every fold, and train the best of them to its end; validation rows choose."""
@@ -136,7 +137,7 @@ class Contest:
 
     def _learning_curves(self) -> None:
         """Train the best on fewer rows: whether more of them would help."""
-        if not self.halving or self.folds.data.thing == "piece":
+        if self.one_factor or self.folds.data.thing == "piece":
             return
         best = self.finalists()[:CURVE_NETWORKS]
         units = [
@@ -173,8 +174,8 @@ class Contest:
         """Return the settings behind ``fold_result``."""
         found, best = self.fold_result(name, fold), self._best_try(name, fold)
         candidate = self.by_name[name]
-        is_other = best and found is not None and found is self._found(self._fit(name, fold, best))
-        return candidate.settings[best if is_other else 0]
+        is_other = found is not None and best is not None and found is self._found(self._fit(name, fold, best))
+        return candidate.settings[best if is_other and best else 0]
 
     def scores(self, name: str) -> dict[int, float]:
         """Return fold to score of a candidate or a baseline."""
@@ -261,6 +262,9 @@ class Contest:
         }
         return Unit(" · ".join(words), work, 2 * self.limit + HARD_LIMIT)
 
+    def _baselines(self, fold: int) -> list[Unit]:
+        return [] if self.one_factor else [self._baseline(fold)]
+
     def _baseline(self, fold: int) -> Unit:
         return Unit(f"baselines · fold {fold}", {"kind": "baselines", "fold": fold}, 2 * self.limit + 10 * HARD_LIMIT)
 
@@ -331,8 +335,7 @@ class Contest:
             ranked,
             *self._costs(ranked),
             most_folds=self.folds.most,
-            halving=self.halving,
-            searching=self.searching,
+            one_factor=self.one_factor,
         )
 
     def _costs(self, names: Iterable[str]) -> tuple[dict[str, float], float, float]:

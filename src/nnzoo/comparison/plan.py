@@ -92,8 +92,7 @@ def make_plan(
     budget: float,
     *,
     most_folds: int | None = None,
-    halving: bool = True,
-    searching: bool = True,
+    one_factor: bool = False,
 ) -> Plan:
     """Return the plan that spends a budget: first enough folds, then more finalists, more folds, and a search.
 
@@ -109,25 +108,23 @@ def make_plan(
         Seconds of all workers together.
     most_folds : int, optional
         How many there are.
-    halving : bool, default True
-        Whether the worse half may be dropped.
-    searching : bool, default True
-        Whether settings are searched.
+    one_factor : bool, default False
+        Whether all stay, as they are.
     """
     most = min(MOST_FOLDS, most_folds or MOST_FOLDS)
-    n_finalists = min(MOST_FINALISTS, max(FEWEST_FINALISTS, -(-len(ranked) // 2))) if halving else len(ranked)
+    n_finalists = min(MOST_FINALISTS, max(FEWEST_FINALISTS, -(-len(ranked) // 2))) if not one_factor else len(ranked)
 
     def cost(n_kept: int, n_folds: int, n_settings: int) -> float:
         fits = 1 if n_settings == 1 else 2 + COST_OF_TRY * n_settings
         return n_folds * (others + fits * sum(seconds[name] for name in ranked[:n_kept]))
 
-    if halving:
+    if not one_factor:
         while n_finalists > FEWEST_FINALISTS and cost(n_finalists, min(FEWEST_FOLDS, most), 1) > budget:
             n_finalists -= 1
     n_folds = most
     while n_folds > 2 and cost(n_finalists, n_folds, 1) > budget:
         n_folds -= 1
     n_settings = 1
-    if searching and n_folds == most:
+    if not one_factor and n_folds == most:
         n_settings = next((n for n in N_SETTINGS if cost(n_finalists, n_folds, n) <= budget), 1)
     return Plan(tuple(ranked[:n_finalists]), n_folds, n_settings)

@@ -23,8 +23,6 @@ class Entry:
     ----------
     name : str
     is_network : bool
-    network : str or None
-        Its id in the catalog; None of a baseline.
     scores : dict of int to float
         Fold to score, in the unit of the metric.
     mean, low, high : float or None
@@ -55,7 +53,6 @@ class Entry:
 
     name: str
     is_network: bool
-    network: str | None
     scores: dict[int, float]
     mean: float | None = None
     low: float | None = None

@@ -70,8 +70,10 @@ class Gap:
         """Return the same difference seen from the second."""
         low, high = (None if end is None else -end for end in (self.high, self.low))
         probability = None if self.probability is None else 1 - self.probability
-        outcome: Outcome = {BEATS: WORSE, WORSE: BEATS, TIED: TIED}[self.outcome]
-        return Gap(self.second, self.first, -self.mean, low, high, self.p, probability, self.n_folds, outcome)
+        turned: dict[Outcome, Outcome] = {BEATS: WORSE, WORSE: BEATS, TIED: TIED}
+        return Gap(
+            self.second, self.first, -self.mean, low, high, self.p, probability, self.n_folds, turned[self.outcome]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

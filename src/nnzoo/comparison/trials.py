@@ -9,7 +9,7 @@ import io
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from nnzoo.comparison.folds import Folds
 from nnzoo.data.dataset import Data, Part
 from nnzoo.data.splits import PART_NAMES, TEST, TRAIN, VALID
 from nnzoo.evaluation import details
-from nnzoo.evaluation.baselines import ALL_NAMES
-from nnzoo.evaluation.metrics import primary_metric, score
+from nnzoo.evaluation.baselines import ALL_NAMES, Baseline
+from nnzoo.evaluation.metrics import Metric, primary_metric, score
 from nnzoo.measuring import Answers, answer, beside
 from nnzoo.model import Model, n_weights, surroundings
 from nnzoo.recipes import learn_recipe
@@ -109,24 +109,25 @@ class Trials:
         return found | (costs_of(model, data) if costs else {})
 
     def _baselines(self, fold: int) -> dict[str, Any]:
-        """Train the baselines on all training rows of a fold, which need no validation rows, and score them."""
-        data = self._fold(fold)
-        train = data.chosen(data.part != TEST, PART_NAMES[TRAIN])
-        if data.thing == "piece" and data.sequences is not None:
-            train = data.train
-        recipe = learn_recipe(data, with_codes=data.kind == "table")
-        names = [name for name in ALL_NAMES if data.output != "step" or name != "nearest neighbours"]
-        found, about = beside(recipe, data, train, data.test, seed=self.seed, names=names)
+        """Train the baselines on a fold's training rows and score them."""
         told = {}
-        for each in found:
-            metric = next(each.metrics[name] for name in ("accuracy", "f1_micro", "rmse") if name in each.metrics)
-            told[SEASON.sub("a season ago", each.name)] = {
-                "score": metric.value,
-                "seconds": each.seconds,
-                "note": each.note,
-                "code": each.code,
-            }
-        return {"baselines": told, "about": about}
+        for name, each in plain_competitors(self._fold(fold), self.seed).items():
+            metric = primary_of(each.metrics)
+            told[name] = {"score": metric.value, "seconds": each.seconds, "note": each.note, "code": each.code}
+        return {"baselines": told}
+
+
+def plain_competitors(data: Data, seed: int, names: Sequence[str] = ALL_NAMES) -> dict[str, Baseline]:
+    """Return the baselines by name, trained on training and validation rows alike, of which they need no apart."""
+    train = data.train if data.thing == "piece" else data.chosen(data.part != TEST, PART_NAMES[TRAIN])
+    recipe = learn_recipe(data, with_codes=data.kind == "table")
+    found, _ = beside(recipe, data, train, data.test, seed=seed, names=names)
+    return {SEASON.sub("a season ago", each.name): each for each in found}
+
+
+def primary_of(metrics: Mapping[str, Metric]) -> Metric:
+    """Return the metric that comparisons use."""
+    return next(metrics[name] for name in ("accuracy", "f1_micro", "rmse") if name in metrics)
 
 
 def scored(said: Answers) -> float:

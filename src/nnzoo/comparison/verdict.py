@@ -41,8 +41,9 @@ class Standing:
 def words(table: Sequence[Standing], judged: Sequence[Gap], metric: str) -> tuple[str, str | None]:
     """Return the verdict as sentences, and the name of what to use.
 
-    Only those that were seen on the most folds are spoken of. A network is to be used where it beats the best
-    baseline; where it does not, or cannot be told apart from it, the baseline is, because it is simpler.
+    Only those with a pair that was judged are spoken of, all with a score where none was. A network is to be used
+    where it beats the best baseline; where it does not, or cannot be told apart from it, the baseline is, because it
+    is simpler.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def words(table: Sequence[Standing], judged: Sequence[Gap], metric: str) -> tupl
     ('gru beats the best baseline, linear, by 1.2 to 4.8 points.', 'gru')
     """
     most = max((each.n_folds for each in table), default=0)
+    names = {name for gap in judged for name in (gap.first, gap.second)}
     sign = 1 if ABOUT[metric][0] == "higher" else -1
-    last = [each for each in table if each.mean is not None and each.n_folds == most]
+    last = [each for each in table if each.mean is not None and (each.name in names or not names)]
     last.sort(key=lambda each: -sign * (each.mean or 0.0))
     networks = [each.name for each in last if each.is_network]
     baselines = [each.name for each in last if not each.is_network]
