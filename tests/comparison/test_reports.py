@@ -41,7 +41,7 @@ def baseline(name, mean, **more):
         name,
         mean,
         is_network=False,
-        network="",
+        network=None,
         status="baseline",
         settings=(),
         weights=None,
@@ -53,10 +53,7 @@ def baseline(name, mean, **more):
 
 def gap(first, second, mean, half=0.01, n_folds=5):
     outcome = "beats" if mean > half else "is worse than" if mean < -half else "cannot be told apart from"
-    return Gap(
-        first=first, second=second, mean=mean, low=mean - half, high=mean + half, p=0.01, probability=0.9, n_folds=n_folds,
-        outcome=outcome,
-    )  # fmt: skip
+    return Gap(first, second, mean, mean - half, mean + half, 0.01, 0.9, n_folds, outcome)
 
 
 def made(**changes):
@@ -69,7 +66,9 @@ def made(**changes):
         baseline("boosted trees", 0.85),
         entry("echo-state-network", 0.97, folds=(1,), status="given up after 1 fold", settings=({},)),
         baseline("constant", 0.5, note="1,000 of the rows"),
-        Entry("hopfield-network", True, {}, status="failed", failure="its predictions are not finite"),
+        Entry(
+            "hopfield-network", is_network=True, scores={}, status="failed", failure="its predictions are not finite"
+        ),
     )
     about = {
         "data": "clicks.csv", "target": "bought", "rows": 500, "sealed": 100, "how_split": "at random", "folds": 5,
@@ -158,7 +157,7 @@ def test_text_holds_no_control_characters_of_what_users_and_errors_say():
     entries = (
         entry("gru", 0.9),
         baseline("linear", 0.95, code=EVIL),
-        Entry("svm", True, {}, status="failed", failure=EVIL),
+        Entry("svm", is_network=True, network="svm", scores={}, status="failed", failure=EVIL),
     )
     found = made(entries=entries, verdict=EVIL, winner="linear", about=made().about | {"data": EVIL})
     assert "\x1b" not in str(found) + page(found)
@@ -219,7 +218,8 @@ def test_learning_curve_is_told_as_a_gain_with_its_spread(better, half, whole, w
     metric = "accuracy" if better == "higher" else "rmse"
     curved = entry("gru", 0.8, curve={0.5: half, 1.0: whole})
     found = more_rows(made(entries=(curved,), metric=metric, better=better))
-    assert f"From half of the training rows to all of them, gru {words}" in found["gru"]
+    assert found[0].startswith(f"From half of the training rows to all of them, gru {words}")
+    assert found[1] == "So few folds are a hint, no proof."
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.0099, "9.9 ms"), (0.9, "900 ms"), (59.2, "59 s")])
@@ -248,7 +248,7 @@ def test_page_shows_words_of_users_and_errors_as_text_never_as_markup():
     entries = (
         entry(EVIL, 0.9, settings=({EVIL: EVIL},) * 5, **evil),
         baseline("linear", 0.95, code=EVIL, note=EVIL),
-        Entry("svm", True, {}, status="failed", failure=EVIL),
+        Entry("svm", is_network=True, network="svm", scores={}, status="failed", failure=EVIL),
     )
     gaps = (gap(EVIL, "linear", -0.05),)
     about = made().about | {"data": EVIL, "command": EVIL, "how_split": EVIL}
@@ -323,7 +323,11 @@ def test_page_of_numbers_is_in_the_unit_of_the_target():
 
 @pytest.mark.parametrize(
     "entries",
-    [(), (Entry("gru", True, {}, status="failed", failure="too few rows"),), (entry("gru", 0.9, folds=(1,)),)],
+    [
+        (),
+        (Entry("gru", is_network=True, network="gru", scores={}, status="failed", failure="too few rows"),),
+        (entry("gru", 0.9, folds=(1,)),),
+    ],
     ids=["nothing", "all failed", "one fold"],
 )
 def test_comparison_that_came_to_little_is_shorter_not_broken(entries):

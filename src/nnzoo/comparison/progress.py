@@ -13,8 +13,7 @@ from nnzoo.evaluation.report_text import shown
 from nnzoo.training.progress import clock
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
     from nnzoo.comparison.contest import Progress
 
@@ -90,16 +89,15 @@ class Screen:
             f"{left} left of this{end}"
         )
 
-    def _drawn(self, console: "Console") -> "Table":
-        """Return the table: a row a name, best first, as many as the terminal has room for."""
+    def _drawn(self, console: "Console") -> "Group":
+        """Return the stage and the table: a row a name, best first, as many as the terminal has room for."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left", caption_justify="left")
         if self.progress is None:
-            table.title = Text("starting")
-            return table
-        table.title = Text(self._stage(self.progress))
+            return Group(Text("starting"))
+        table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("")
         table.add_column("mean so far", justify="right")
         table.add_column("folds", justify="right")
@@ -111,9 +109,8 @@ class Screen:
             style = "bold green" if place == 0 and cells[0] else ""
             words = [shown(name), *cells[:2], "best" if style else cells[2]]
             table.add_row(*(Text(word, style=style) for word in words))
-        if len(lines) > room:
-            table.caption = Text(f"and {counted(len(lines) - room, 'other')}")
-        return table
+        more = [Text(f"and {counted(len(lines) - room, 'other')}")] if len(lines) > room else []
+        return Group(Text(self._stage(self.progress)), table, *more)
 
 
 def ranked(progress: "Progress") -> list[tuple[str, float, int]]:

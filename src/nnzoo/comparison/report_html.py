@@ -24,6 +24,7 @@ from nnzoo.comparison.report_text import (
     set_words,
     size,
 )
+from nnzoo.comparison.statistics import Gap, find
 from nnzoo.errors import counted
 from nnzoo.evaluation import details
 from nnzoo.evaluation.metrics import figure
@@ -47,13 +48,9 @@ from nnzoo.pictures.page import STYLE, document
 
 if TYPE_CHECKING:
     from nnzoo.comparison.result import Comparison, Entry
-    from nnzoo.comparison.statistics import Gap
 
 MAX_BESIDE = 4
 """Networks whose labels stand side by side."""
-MAX_PAIRS = 8
-"""Pairs in the open; of more, those of the best network, and the others on a click."""
-FLIPPED = {"beats": "is worse than", "is worse than": "beats"}
 OWN_STYLE = ".nnzoo.comparison{max-width:58rem}.nnzoo.comparison>p{max-width:46rem}"
 
 
@@ -82,11 +79,8 @@ def _outcome(comparison: "Comparison") -> str:
     """Return how the best network stands to the best baseline."""
     best = best_network(comparison)
     baseline = next((each for each in ordered(comparison) if not each.is_network and each.mean is not None), None)
-    if best is not None and baseline is not None:
-        for other, gap in _of(comparison, best.name):
-            if other == baseline.name:
-                return gap.outcome if gap.first == best.name else FLIPPED.get(gap.outcome, gap.outcome)
-    return "cannot be told apart from"
+    gap = None if best is None or baseline is None else find(best.name, baseline.name, comparison.gaps)
+    return "cannot be told apart from" if gap is None else gap.outcome
 
 
 def _means(comparison: "Comparison") -> str:
@@ -161,67 +155,50 @@ def _failed(comparison: "Comparison") -> str:
     return "<h2>Without a score</h2>" + paragraph(sentence) + table(rows, ["", "reason"], ())
 
 
-def _of(comparison: "Comparison", name: str) -> list[tuple[str, "Gap"]]:
-    """Return the differences of one to all others, with the other's name."""
-    found = [(gap.second if gap.first == name else gap.first, gap) for gap in comparison.gaps]
-    return [(other, gap) for other, gap in found if name in (gap.first, gap.second)]
-
-
 def _differences(comparison: "Comparison") -> str:
     best = best_network(comparison)
     if not comparison.gaps or best is None:
         return ""
-    own = _of(comparison, best.name)
+    own = [gap for each in ordered(comparison) if (gap := find(best.name, each.name, comparison.gaps))]
+    sides = {frozenset((gap.first, gap.second)) for gap in own}
+    others = [gap for gap in comparison.gaps if frozenset((gap.first, gap.second)) not in sides]
     unit = "points (hundredths)" if is_share(comparison) else title(comparison.metric)
-    in_open = list(comparison.gaps) if len(comparison.gaps) <= MAX_PAIRS or not own else [gap for _, gap in own]
-    others = [gap for gap in comparison.gaps if gap not in in_open]
     words = (
         f"How much better {best.name}, the best network, is than each other on the same folds. Where a line crosses "
         f"zero, the two cannot be told apart. {INTERVALS}"
     )
-    more = ""
+    told = _gaps_picture(comparison, own, unit) + _pairs(comparison, own, unit) if own else ""
     if others:
         pairs = counted(len(others), "other pair")
-        more = f"<details><summary>{pairs}</summary>{_pairs(comparison, others, unit)}</details>"
-    picture = _gaps_picture(comparison, best.name, own, unit) if own else ""
-    return "<h2>Who is better than whom</h2>" + paragraph(words) + picture + _pairs(comparison, in_open, unit) + more
+        table_of_others = _pairs(comparison, others, unit)
+        told += f"<details{' open' * (not own)}><summary>{pairs}</summary>{table_of_others}</details>"
+    return "<h2>Who is better than whom</h2>" + paragraph(words) + told
 
 
-def _gaps_picture(comparison: "Comparison", name: str, own: Sequence[tuple[str, "Gap"]], unit: str) -> str:
+def _gaps_picture(comparison: "Comparison", gaps: Sequence[Gap], unit: str) -> str:
     """Return the picture of the differences of one to others, above zero where it is better."""
     scale = 100 if is_share(comparison) else 1
-    signs = [1 if gap.first == name else -1 for _, gap in own]
-    ends = [_sorted(gap, sign) for (_, gap), sign in zip(own, signs, strict=True)]
     picture = intervals(
-        [other for other, _ in own],
-        [scale * sign * gap.mean for (_, gap), sign in zip(own, signs, strict=True)],
-        [(None, None) if low is None or high is None else (scale * low, scale * high) for low, high in ends],
-        f"{name} better by, in {unit}",
+        [gap.second for gap in gaps],
+        [scale * gap.mean for gap in gaps],
+        [(None, None) if gap.low is None or gap.high is None else (scale * gap.low, scale * gap.high) for gap in gaps],
+        f"{gaps[0].first} better by, in {unit}",
         marked=None,
-        quiet=[i for i, (other, _) in enumerate(own) if not comparison[other].is_network],
+        quiet=[i for i, gap in enumerate(gaps) if not comparison[gap.second].is_network],
         line=0.0,
     )
-    return svg(picture, f"Differences of {name} to all others with intervals")
+    return svg(picture, f"Differences of {gaps[0].first} to all others with intervals")
 
 
-def _pairs(comparison: "Comparison", gaps: Sequence["Gap"], unit: str) -> str:
+def _pairs(comparison: "Comparison", gaps: Sequence[Gap], unit: str) -> str:
     """Return a table of differences, the better one first in each row."""
     rows = []
-    for gap in gaps:
-        sign = 1 if gap.mean >= 0 else -1
-        low, high = _sorted(gap, sign)
+    for gap in (gap if gap.mean >= 0 else gap.turned() for gap in gaps):
+        low, high = gap.low, gap.high
         ends = "" if low is None or high is None else f"{amount(comparison, low)} to {amount(comparison, high)}"
-        names = (gap.first, gap.second) if sign > 0 else (gap.second, gap.first)
-        outcome = gap.outcome if sign > 0 else FLIPPED.get(gap.outcome, gap.outcome)
-        rows.append([names[0], outcome, names[1], amount(comparison, sign * gap.mean), ends, str(gap.n_folds)])
+        mean = amount(comparison, gap.mean)
+        rows.append([gap.first, gap.outcome, gap.second, mean, ends, str(gap.n_folds)])
     return table(rows, ["", "", "", f"better by, {unit}", "interval", "folds"], (3, 4, 5))
-
-
-def _sorted(gap: "Gap", sign: int) -> tuple[float | None, float | None]:
-    """Return the ends of a difference seen from the other side where ``sign`` is -1."""
-    if gap.low is None or gap.high is None:
-        return None, None
-    return (gap.low, gap.high) if sign > 0 else (-gap.high, -gap.low)
 
 
 def _curves(comparison: "Comparison") -> str:
@@ -236,7 +213,7 @@ def _curves(comparison: "Comparison") -> str:
     picture = learning_curves(curves, title(comparison.metric))
     return (
         "<h2>Would more rows help?</h2>"
-        + "".join(paragraph(words) for words in more_rows(comparison).values())
+        + "".join(map(paragraph, more_rows(comparison)))
         + paragraph(f"A dot is a fold, a line joins the means ({ARROWS[comparison.better]}).")
         + svg(picture, f"{title(comparison.metric)} against the share of the training rows")
         + table(rows, ["share of the rows", *(percent(share) for share in shares)], range(1, len(shares) + 1))

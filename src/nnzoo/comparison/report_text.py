@@ -30,7 +30,7 @@ def text(comparison: "Comparison") -> str:
         [shown(heading(comparison)), *_wrapped(" ".join(how(comparison)))],
         _table(comparison),
         _failed(comparison),
-        [line for words in more_rows(comparison).values() for line in _wrapped(words)],
+        [line for words in more_rows(comparison) for line in _wrapped(words)],
         ["Verdict", *_wrapped(comparison.verdict), *_wrapped(sealed_words(comparison))],
         [*_wrapped(sentence, indent=""), *(f"    {shown(line)}" for line in code.splitlines())],
     ]
@@ -62,8 +62,8 @@ def how(comparison: "Comparison") -> list[str]:
         told.append(f"The others are cut into {counted(most, 'fold')}, the same for all.")
     else:
         told.append(
-            f"The others are cut into {counted(most, 'fold')}: all networks were seen on the first ones, the best of "
-            "them and the baselines on all."
+            f"The others are cut into {counted(most, 'fold')}: all networks were seen on the first one, the better "
+            "ones on more, the best and the baselines on all."
         )
     if "seconds" in about:
         limit = about.get("time_limit")
@@ -197,16 +197,16 @@ def set_words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "as suits the data"
 
 
-def more_rows(comparison: "Comparison") -> dict[str, str]:
-    """Return a sentence for each network that has a learning curve: whether more rows would help it."""
-    found = {}
+def more_rows(comparison: "Comparison") -> list[str]:
+    """Return a sentence for each network that has a learning curve, whether more rows would help it, and a last one."""
+    told = []
     for entry in comparison.networks:
         halves, wholes = entry.curve.get(HALF, []), entry.curve.get(WHOLE, [])
         if halves and len(halves) == len(wholes):
             sign = 1 if comparison.better == "higher" else -1
             gains = [sign * (whole - half) for half, whole in zip(halves, wholes, strict=True)]
-            found[entry.name] = _gain_words(comparison, entry.name, gains)
-    return found
+            told.append(_gain_words(comparison, entry.name, gains))
+    return [*told, "So few folds are a hint, no proof."] if told else []
 
 
 def _gain_words(comparison: "Comparison", name: str, gains: Sequence[float]) -> str:
@@ -221,7 +221,7 @@ def _gain_words(comparison: "Comparison", name: str, gains: Sequence[float]) -> 
     return (
         f"From half of the training rows to all of them, {name} {'gained' if mean >= 0 else 'lost'} "
         f"{amount(comparison, abs(mean))}{unit} (gains of {amount(comparison, low)} to {amount(comparison, high)} on "
-        f"{counted(len(gains), 'fold')}), {said}. So few folds are a hint, no proof."
+        f"{counted(len(gains), 'fold')}), {said}."
     )
 
 
