@@ -322,6 +322,7 @@ def _network_entry(contest: Contest, name: str, folds: range, share: float) -> E
         labels=labels,
         counts=counts,
         worst=first.get("details", {}).get("worst", []),
+        network=contest.by_name[name].network,
     )
 
 
