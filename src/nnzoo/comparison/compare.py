@@ -299,6 +299,7 @@ def _network_entry(contest: Contest, name: str, scores: Mapping[int, float], sha
         labels=labels,
         counts=counts,
         worst=first.get("details", {}).get("worst", []),
+        network=contest.by_name[name].network,
     )
 
 

@@ -49,6 +49,8 @@ class Entry:
         Rows of the first fold on which it was surest and wrong, or farthest off.
     code, note : str
         Of a baseline: the lines that build it, and what was cut short.
+    network : str
+        Its id in the catalog; empty for a baseline.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Entry:
     worst: list[dict[str, Any]] = field(default_factory=list)
     code: str = ""
     note: str = ""
+    network: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
