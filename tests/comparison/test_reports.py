@@ -41,7 +41,7 @@ def baseline(name, mean, **more):
         name,
         mean,
         is_network=False,
-        network=None,
+        network="",
         status="baseline",
         settings=(),
         weights=None,
