@@ -311,6 +311,13 @@ def torchgan(n_epochs: int) -> Callable[..., Any]:
     def fit(X: np.ndarray, y: np.ndarray) -> Any:
         import torch
         from torch_networks import adversaries
+
+        try:
+            import torchvision  # noqa: F401  torchgan draws its pictures with it
+        except RuntimeError:
+            # Its compiled operators do not fit the CPU build of torch; it wants two of them declared and uses none here.
+            for name in ("nms", "qnms"):
+                torch.library.define(f"torchvision::{name}", "(Tensor boxes, Tensor scores, float least) -> Tensor")
         from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
         from torchgan.trainer import Trainer
 
