@@ -21,7 +21,9 @@ from common import NotRun, answer, read_images
 
 Parts = tuple[Any, Any, Any, Any]
 MOST_EPOCHS = 512
-RING_GAME: dict[str, Any] = {"n_components": 2, "hidden_layer_sizes": (128, 128, 128), "r1_weight": 0.01}
+RING_GAME: dict[str, Any] = {"n_components": 2, "hidden_layer_sizes": (64,) * 5, "activation": "relu"} | {
+    "r1_weight": 0.005, "schedule": "cosine", "batch_size": 256
+}  # fmt: skip
 WARM_ROWS = 500
 """Rows that either side trains on first, outside the clock: imports, and whatever is compiled."""
 ADDING_STEPS = 30
