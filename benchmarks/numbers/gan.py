@@ -16,6 +16,7 @@ CENTERS = {
     "ring": 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1),
     "grid": np.stack(np.meshgrid(np.arange(-4.0, 5.0, 2.0), np.arange(-4.0, 5.0, 2.0)), axis=-1).reshape(-1, 2),
 }
+N_EPOCHS = {"ring": 100, "grid": 600}
 
 
 def mixture(centers: np.ndarray, seed: int) -> np.ndarray:
@@ -29,8 +30,8 @@ def play(place: str, seed: int) -> tuple[int, float]:
     """Return modes that samples reach, and the share of samples within three deviations of one."""
     centers = CENTERS[place]
     network = GAN(
-        n_components=2, hidden_layer_sizes=(128, 128, 128), activation="relu", r1_weight=0.003, schedule="cosine",
-        batch_size=256, n_epochs=300, random_state=seed,
+        n_components=2, hidden_layer_sizes=(64,) * 5, activation="relu", r1_weight=0.005, schedule="cosine",
+        batch_size=256, n_epochs=N_EPOCHS[place], random_state=seed,
     ).fit(mixture(centers, seed))  # fmt: skip
     return modes_reached(network.sample(N_SAMPLES, random_state=seed), centers, DEVIATION)
 

@@ -21,7 +21,14 @@ from common import NotRun, answer, read_images
 
 Parts = tuple[Any, Any, Any, Any]
 MOST_EPOCHS = 512
-RING_GAME: dict[str, Any] = {"n_components": 2, "hidden_layer_sizes": (128, 128, 128), "r1_weight": 0.01}
+RING_GAME: dict[str, Any] = {
+    "n_components": 2,
+    "hidden_layer_sizes": (64,) * 5,
+    "activation": "relu",
+    "r1_weight": 0.005,
+    "schedule": "cosine",
+    "batch_size": 256,
+}
 WARM_ROWS = 500
 """Rows that either side trains on first, outside the clock: imports, and whatever is compiled."""
 ADDING_STEPS = 30
@@ -311,6 +318,13 @@ def torchgan(n_epochs: int) -> Callable[..., Any]:
     def fit(X: np.ndarray, y: np.ndarray) -> Any:
         import torch
         from torch_networks import adversaries
+
+        try:
+            import torchvision  # noqa: F401  torchgan imports it for its pictures
+        except RuntimeError:
+            # Its compiled operators do not fit the CPU build of torch; it wants two of them declared and uses none here.
+            for name in ("nms", "qnms"):
+                torch.library.define(f"torchvision::{name}", "(Tensor boxes, Tensor scores, float least) -> Tensor")
         from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
         from torchgan.trainer import Trainer
 
@@ -326,6 +340,7 @@ def torchgan(n_epochs: int) -> Callable[..., Any]:
         with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
             places = {"checkpoints": f"{folder}/gan", "recon": f"{folder}/images"}
             trainer = Trainer(players, losses, device=torch.device("cpu"), epochs=n_epochs, **places)
+            trainer.logger.logger_end_epoch.clear()  # pictures, which it asks of torchvision as that no longer is
             trainer(batches)
 
         def sample(n_samples: int, random_state: int) -> np.ndarray:

@@ -54,7 +54,7 @@ from nnzoo.training.optimizers import FusedOptimizer
 from nnzoo.training.state import flatten_state, restore_state
 
 BETAS = (0.5, 0.99)
-DENSE_R1_WEIGHT = 0.5
+DENSE_R1_WEIGHT = 1.0
 MEASURED_ROWS = 1_000
 """Held-out rows, and samples, of which the kernel distance is taken after each epoch."""
 
@@ -413,7 +413,7 @@ class GAN(UnlabelledParameters, Unlabelled, Network):
     gp_weight : float, default 10.0
         Weight λ with which "wgan_gp" keeps the slope of the critic near 1 between real and made rows.
     r1_weight : float or None
-        Weight of half the squared slope of the critic at real rows, which keeps the game from running away. None: 0.5
+        Weight of half the squared slope of the critic at real rows, which keeps the game from running away. None: 1
         where the critic has no other bound, neither spectral norms nor the penalty of "wgan_gp".
     spectral_norm : bool or "auto", default "auto"
         Divide the weights of each layer of the critic by their largest singular value. "auto": where it has filters;
