@@ -263,6 +263,22 @@ def test_numbers_beyond_0_and_1_are_refused_where_units_are_to_be_0_and_1():
         RestrictedBoltzmannMachine(visible="bernoulli").fit([[0.0, 2.0], [1.0, 0.0]])
 
 
+def test_of_few_rows_as_many_passes_are_made_as_are_enough_steps():
+    network = RestrictedBoltzmannMachine()
+    assert [network.n_passes(n) for n in (40, 100, 5_000, 60_000)] == [1000, 500, 20, 20]
+    assert RestrictedBoltzmannMachine(n_epochs=3).n_passes(40) == 3
+    assert RestrictedBoltzmannMachine(n_components=2, random_state=0).fit(BARS).n_iter_ == 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_a_small_table_become_likely_at_defaults(seed):
+    X = load_iris(return_X_y=True)[0]
+    found = RestrictedBoltzmannMachine(random_state=seed).fit(X[::2]).measures(X[1::2], X[::2])
+    assert found.competitors[0].name == "constant"
+    assert found.values.mean() > found.competitors[0].values.mean() + 1.5
+
+
 def test_persistent_chains_go_on_and_short_ones_leave_them():
     layer = machine(4, 3)
     moved(layer, states(4), method="cd")
