@@ -19,12 +19,43 @@ ROWS = [pytest.param(row, id=row.abbreviation) for row in CATALOG]
 SOURCES = {"table": ("table.csv", "--target", "label"), "image": ("images.npz",)}
 SOURCES["text"] = ("tale.txt",)
 SOURCES["sequence"] = ("log.csv", "--entity", "machine", "--time", "when", "--target", "broken")
-N_EPOCHS = {"table": 60, "image": 12, "sequence": 30, "text": 1}
+N_EPOCHS = {"table": 40, "image": 8, "sequence": 12, "text": 1}
+FEWER_EPOCHS = {
+    "boltzmann-machine": 8,
+    "capsule-network": 2,
+    "deep-belief-network": 8,
+    "denoising-auto-encoder": 20,
+    "differentiable-neural-computer": 3,
+    "generative-adversarial-network": 3,
+    "neural-turing-machine": 3,
+    "restricted-boltzmann-machine": 8,
+    "sparse-auto-encoder": 20,
+    "variational-auto-encoder": 20,
+}
+"""Of networks whose epochs take long."""
+SMALL = {
+    "deep-feed-forward": {"hidden_layer_sizes": (16, 8)},
+    "deep-residual-network": {"n_blocks": 2, "n_hidden": 8},
+    "deep-belief-network": {"hidden_layer_sizes": (16, 8)},
+    "deep-convolutional-network": {"n_filters": (4, 6)},
+    "deconvolutional-network": {"n_filters": (3,), "kernel_size": 3, "n_inference_steps": 10},
+    "deep-convolutional-inverse-graphics-network": {"n_filters": (3, 4), "hidden_layer_sizes": (8,), "n_components": 3},
+    "capsule-network": {"n_filters": 6, "n_primary": 2},
+    "neural-turing-machine": {"n_hidden": 8, "n_slots": 6, "slot_size": 4},
+    "differentiable-neural-computer": {"n_hidden": 8, "n_slots": 6, "slot_size": 4},
+    "echo-state-network": {"n_hidden": 50},
+    "liquid-state-machine": {"n_hidden": 50},
+    "recurrent-neural-network": {"n_hidden": 8},
+    "long-short-term-memory": {"n_hidden": 8},
+    "gated-recurrent-unit": {"n_hidden": 8},
+    "attention-network": {"n_hidden": 8},
+}
+"""Sizes of networks that would take long at their defaults."""
 
 
 def pytest_generate_tests(metafunc):
-    """Run every test that has a parameter ``row`` for every network that is listed."""
-    if "row" in metafunc.fixturenames:
+    """Run every test that has a parameter ``row`` for every network that is listed, unless it says for which."""
+    if "row" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("parametrize"):
         metafunc.parametrize("row", ROWS)
 
 
@@ -60,15 +91,16 @@ class Samples:
         name, *options = SOURCES[row.kinds[0]]
         return [str(self.folder / name), *options]
 
-    def short(self, row, n_epochs):
-        """Return the settings for so many epochs, of a network that has any."""
+    def short(self, row, n_epochs, sizes=SMALL):
+        """Return the settings for so many epochs, of a network that has any, and for its sizes."""
         known = inspect.signature(row.load_class()).parameters
-        return {name: n_epochs for name in ("n_epochs", "patience") if name in known}
+        return {name: n_epochs for name in ("n_epochs", "patience") if name in known} | sizes.get(row.id, {})
 
-    def train_words(self, row, out, n_epochs=None):
+    def train_words(self, row, out, n_epochs=None, sizes=SMALL):
         """Return the command that trains a network on them."""
-        epochs = N_EPOCHS[row.kinds[0]] if n_epochs is None else n_epochs
-        settings = [word for name, value in self.short(row, epochs).items() for word in ("--set", f"{name}={value}")]
+        epochs = n_epochs or FEWER_EPOCHS.get(row.id, N_EPOCHS[row.kinds[0]])
+        given = self.short(row, epochs, sizes)
+        settings = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         return ["train", *self.source(row), "--network", row.id, *settings, "--out", str(out), "--quiet"]
 
     def data(self, row):
@@ -86,24 +118,30 @@ def samples(tmp_path_factory):
     return Samples(folder)
 
 
-@pytest.fixture(scope="session")
-def trained(samples, tmp_path_factory):
-    """Give a function that returns the file of a trained network, trained once a session."""
-    folder, done = tmp_path_factory.mktemp("trained"), {}
+def once(samples, folder, sizes):
+    """Return a function that returns the file of a trained network, trained once a session."""
+    done = {}
 
     def trained(row):
         if row.id not in done:
             done[row.id] = folder / f"{row.id}.nnzoo"
-            assert main(samples.train_words(row, done[row.id], n_epochs=3)) == 0
+            assert main(samples.train_words(row, done[row.id], n_epochs=3, sizes=sizes)) == 0
         return done[row.id]
 
     return trained
 
 
 @pytest.fixture(scope="session")
-def soaks(request):
-    """Say whether the long form was asked for."""
-    return request.config.getoption("--soak")
+def trained(samples, tmp_path_factory):
+    """Give a function that returns the file of a trained network, a small one."""
+    return once(samples, tmp_path_factory.mktemp("trained"), SMALL)
+
+
+@pytest.fixture(scope="session")
+def trained_large(samples, tmp_path_factory):
+    """Give a function that returns the file of a trained network of the sizes that it has by default."""
+    slow = "deconvolutional-network"
+    return once(samples, tmp_path_factory.mktemp("trained_large"), {slow: SMALL[slow]})
 
 
 @pytest.fixture

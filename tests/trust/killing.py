@@ -1,9 +1,10 @@
 """Kill a training run again and again, and see whether it ends with the bits of an undisturbed one.
 
-    python killing.py FOLDER ROUNDS SEED WORD ...
+    python killing.py
 
-The words are a command line that trains and writes m.nnzoo in the folder. Prints what happened as JSON. Every run is a
-child of this process, which has imported everything and computed nothing, so that a kill costs no start.
+Each line that comes in is a job as JSON, [FOLDER, ROUNDS, SEED, [WORD, ...]]; the words are a command line that trains
+and writes m.nnzoo in the folder. A line of JSON goes out and says what happened. Every run is a child of this process,
+which has imported everything and computed nothing, so that neither a kill nor a job costs a start.
 """
 
 import json
@@ -17,12 +18,17 @@ from pathlib import Path
 
 import nnzoo.steps  # noqa: F401  what a run needs is imported once, here
 from nnzoo import files
+from nnzoo.catalog import CATALOG
 from nnzoo.cli import main
 from nnzoo.training import loop
 
 POINTS = ("after-temp-write", "before-rename", "after-rename", "before-pointer")
 MOST_KILLS, TIMEOUT = 3, 120
 OLD = b"an older model"
+
+
+class Broken(Exception):
+    """The promise, by a run."""
 
 
 def child(words, crash):
@@ -40,6 +46,9 @@ def child(words, crash):
             os.kill(os.getpid(), signal.SIGKILL)
 
     files.crash_point = die
+    os.fsync = lambda number: (
+        None
+    )  # a kill, other than a power cut, loses nothing that was written: no disk has to be waited for
     code = 1
     try:
         code = main(words)
@@ -64,7 +73,7 @@ def finished(pid):
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        raise SystemExit("a run has not ended in time")
+        raise Broken("a run has not ended in time")
     return status
 
 
@@ -83,12 +92,12 @@ def killed_run(words, out, whole, seconds, draw):
                 os.kill(pid, signal.SIGKILL)
                 status = os.waitpid(pid, 0)[1]
         if out.read_bytes() not in (OLD, whole):
-            raise SystemExit("after a kill the model is neither the old one nor that of an undisturbed run")
+            raise Broken("after a kill the model is neither the old one nor that of an undisturbed run")
         if not os.WIFSIGNALED(status):
             if os.waitstatus_to_exitcode(status):
-                raise SystemExit(f"a run ended with {os.waitstatus_to_exitcode(status)}")
+                raise Broken(f"a run ended with {os.waitstatus_to_exitcode(status)}")
             return n_kills
-    raise SystemExit("a run was killed that should have ended")
+    raise Broken("a run was killed that should have ended")
 
 
 def many_runs(folder, n_rounds, seed, words):
@@ -98,7 +107,7 @@ def many_runs(folder, n_rounds, seed, words):
     for _ in range(2):
         start = time.monotonic()
         if finished(child(words, None)):
-            raise SystemExit("the undisturbed run failed")
+            raise Broken("the undisturbed run failed")
         times.append(time.monotonic() - start)
     out.with_name("m.nnzoo.bak").unlink(missing_ok=True)
     seconds, whole = min(times), out.read_bytes()
@@ -106,14 +115,25 @@ def many_runs(folder, n_rounds, seed, words):
     for _ in range(n_rounds):
         n_kills += killed_run(words, out, whole, seconds, draw)
         if out.read_bytes() != whole:
-            raise SystemExit("a killed run ended with other bits than an undisturbed one")
+            raise Broken("a killed run ended with other bits than an undisturbed one")
         left = sorted(path.name for path in out.parent.iterdir() if path.name not in ("m.nnzoo", "m.nnzoo.bak"))
         if left:
-            raise SystemExit(f"a run left behind {left}")
+            raise Broken(f"a run left behind {left}")
         out.with_name("m.nnzoo.bak").unlink(missing_ok=True)
     shutil.rmtree(folder)
     return {"rounds": n_rounds, "kills": n_kills, "seconds": seconds}
 
 
+def answer(job):
+    """Return what happened in a job, or what is wrong."""
+    try:
+        return many_runs(*job)
+    except Broken as broken:
+        return {"broken": str(broken)}
+
+
 if __name__ == "__main__":
-    print(json.dumps(many_runs(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])))
+    for row in CATALOG:
+        row.load_class()
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)

@@ -6,6 +6,8 @@ compared with the numpy forward passes of test_gradients.py.
 
 import json
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -477,20 +479,38 @@ SHOWN_ONLY = {
 """Steps that are checked by tests of their own below."""
 
 
-@pytest.fixture
-def model(row, trained):
-    return nnzoo.load_model(trained(row))
+@dataclass
+class Explained:
+    """A trained network, the file of its rows, what it says of them, and the trace of one: each computed once."""
+
+    model: nnzoo.Model
+    source: str
+
+    @cached_property
+    def predicted(self):
+        return nnzoo.predict(self.model, self.source)
+
+    @cached_property
+    def trace(self):
+        return nnzoo.explain(self.model, self.source, row=ROW)
+
+
+@pytest.fixture(scope="module")
+def done():
+    return {}
 
 
 @pytest.fixture
-def source(row, samples):
-    return samples.source(row)[0]
+def explained(row, samples, trained_large, done):
+    if row.id not in done:
+        done[row.id] = Explained(nnzoo.load_model(trained_large(row)), samples.source(row)[0])
+    return done[row.id]
 
 
-def test_the_last_step_is_what_predict_says(model, source):
-    predicted = nnzoo.predict(model, source).to_series(1)
+def test_the_last_step_is_what_predict_says(explained):
+    predicted = explained.predicted.to_series(1)
     for row in (1, ROW, 60):
-        trace = nnzoo.explain(model, source, row=row)
+        trace = nnzoo.explain(explained.model, explained.source, row=row)
         assert trace.steps[-1].op == "prediction"
         if isinstance(predicted[row - 1], float):  # computed with other rows beside it
             np.testing.assert_allclose(trace.result, predicted[row - 1], rtol=1e-6)
@@ -498,8 +518,8 @@ def test_the_last_step_is_what_predict_says(model, source):
             assert trace.result.tolist() == [predicted[row - 1]]
 
 
-def test_every_step_computed_again_from_its_operands(model, source):
-    steps = nnzoo.explain(model, source, row=ROW).steps
+def test_every_step_computed_again_from_its_operands(explained):
+    steps = explained.trace.steps
     assert {step.op for step in steps} <= set(AGAIN) | SHOWN_ONLY
     for step in steps:
         if step.op in AGAIN:
@@ -571,9 +591,9 @@ def test_another_cell_by_hand_comes_out_from_what_the_page_gives(network):
         np.testing.assert_allclose(step.result[step.other], BY_HAND[step.op](step), rtol=2e-5, atol=2e-6)
 
 
-def test_no_number_of_the_formula_comes_from_nowhere(model, source):
+def test_no_number_of_the_formula_comes_from_nowhere(explained):
     """What enters a step is what a step before it gave, or a weight."""
-    steps = nnzoo.explain(model, source, row=ROW).steps
+    steps = explained.trace.steps
     made = {step.name: step.result for step in steps}
     chained = 0
     for before, step in pairwise(steps):
@@ -584,20 +604,21 @@ def test_no_number_of_the_formula_comes_from_nowhere(model, source):
     assert len(made) == len(steps)
 
 
-def test_probabilities_are_those_of_predict(row, model, source):
+def test_probabilities_are_those_of_predict(row, explained):
     # Without a target, sigmoids are shares of white or the chances of units.
     ops = ("softmax", "sigmoid") if row.tasks else ("softmax",)
-    shares = [step for step in nnzoo.explain(model, source, row=ROW).steps if step.op in ops]
+    shares = [step for step in explained.trace.steps if step.op in ops]
     if not row.tasks or not row.load_class().gives_probabilities:
         assert not shares
         return
-    columns = nnzoo.predict(model, source).select(pl.selectors.starts_with("probability_"))
+    columns = explained.predicted.select(pl.selectors.starts_with("probability_"))
     wanted = columns.row(ROW - 1) if shares[-1].op == "softmax" else columns.row(ROW - 1)[-1:]
     np.testing.assert_allclose(shares[-1].result, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
-def test_explaining_leaves_the_model_and_its_predictions_as_they_were(model, source):
+def test_explaining_leaves_the_model_and_its_predictions_as_they_were(row, samples, trained):
+    model, source = nnzoo.load_model(trained(row)), samples.source(row)[0]
     before = nnzoo.predict(model, source)
     state = {name: value.clone() for name, value in model.network.network_.state_dict().items()}
     nnzoo.explain(model, source, row=2)
@@ -605,8 +626,8 @@ def test_explaining_leaves_the_model_and_its_predictions_as_they_were(model, sou
     assert all(value.equal(model.network.network_.state_dict()[name]) for name, value in state.items())
 
 
-def test_the_page_and_the_data_are_small_and_plain(model, source, tmp_path):
-    trace = nnzoo.explain(model, source, row=ROW)
+def test_the_page_and_the_data_are_small_and_plain(explained, tmp_path):
+    trace = explained.trace
     trace.to_html(tmp_path / "t.html")
     assert (tmp_path / "t.html").stat().st_size < 10**6
     plain = json.loads(json.dumps(trace.to_json(), allow_nan=False))
