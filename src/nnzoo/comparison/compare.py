@@ -19,7 +19,7 @@ from nnzoo.comparison.folds import Folds
 from nnzoo.comparison.ledger import Ledger
 from nnzoo.comparison.plan import N_SETTINGS
 from nnzoo.comparison.result import Comparison, Entry
-from nnzoo.comparison.trials import Trials, plain_competitors, primary_of
+from nnzoo.comparison.trials import Trials, plain_competitors, primary_of, without_words
 from nnzoo.comparison.verdict import Standing, words
 from nnzoo.data.dataset import Data, load
 from nnzoo.errors import UsageError, counted
@@ -174,7 +174,8 @@ def _candidates(
         return varied(chosen(network, data)[0], factor, list(values))
     found = []
     for row in chosen(networks, data):
-        base = steps.build(row.id, data, seed=seed).network.get_params(deep=False)
+        with without_words():
+            base = steps.build(row.id, data, seed=seed).network.get_params(deep=False)
         found.append(searched(row, max(N_SETTINGS), seed, base))
     return found
 
@@ -235,7 +236,8 @@ def _result(
     report = model = None
     room = contest.room_for_final(judged.trained) if params is not None and judged.trained is not None else 0.0
     if room > 0:
-        model = steps.build(contest.by_name[str(judged.trained)].network, data, params, seed=contest.folds.seed)
+        with without_words():
+            model = steps.build(contest.by_name[str(judged.trained)].network, data, params, seed=contest.folds.seed)
         steps.train(model, data, time_limit=room if math.isfinite(room) else None, verbose=0)
         report = steps.evaluate(model, data)
     about = {

@@ -37,6 +37,11 @@ SEASON = re.compile(r"\d+ steps ago")
 """In the name of a baseline of forecasts: each fold finds a season of its own."""
 
 
+def without_words() -> contextlib.AbstractContextManager[Any]:
+    """Keep what a single training says about its settings from standard error: here it would come again and again."""
+    return contextlib.redirect_stderr(io.StringIO())
+
+
 class Trials:
     """Does the units of one comparison in one process.
 
@@ -56,7 +61,7 @@ class Trials:
         """Return what the unit asks for."""
         work = dict(unit.work)
         kind = work.pop("kind")
-        with contextlib.redirect_stderr(io.StringIO()):
+        with without_words():
             return {"network": self._network, "baselines": self._baselines}[kind](**work)
 
     def _fold(self, number: int) -> Data:
