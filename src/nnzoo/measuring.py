@@ -114,13 +114,21 @@ def beside(
 def measure(model: Model, data: Data, part: Part, how: str) -> Report:
     """Return the report on unseen rows that have a target, or whose next values are known; ``how`` says which."""
     recipe: Any = model.recipe
-    said = answer(model, data, part)
     baselines, about = [], "" if output_of(recipe) == "next" else NO_BASELINES
     if _is_same(model, data):
         train = data.chosen(model.provenance.part == TRAIN, PART_NAMES[TRAIN])
         baselines, about = beside(recipe, data, train, part, seed=model.seed)
     elif output_of(recipe) == "next" and not isinstance(recipe, TextRecipe):
         baselines, about = beside(recipe, data, part, part, seed=model.seed)
+    return report_beside(model, data, part, how, baselines, about)
+
+
+def report_beside(
+    model: Model, data: Data, part: Part, how: str, baselines: Sequence[Baseline], about: str = ""
+) -> Report:
+    """Return the report on some rows with what baselines said of the same rows; ``about`` says how those see them."""
+    recipe: Any = model.recipe
+    said = answer(model, data, part)
     names = part.frame[FILE].to_list() if data.kind == "image" and FILE in part.frame.columns else None
     notes = [f"{each.name}: {each.note}" for each in baselines if output_of(recipe) == "next" and each.note]
     return evaluate_predictions(

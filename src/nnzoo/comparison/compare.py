@@ -26,6 +26,7 @@ from nnzoo.errors import UsageError, counted
 from nnzoo.evaluation.metrics import ABOUT, primary_metric
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
+from nnzoo.measuring import report_beside
 from nnzoo.model import surroundings
 
 TIME_LIMIT = 300.0
@@ -197,13 +198,14 @@ def _identity(
 
 @dataclass(frozen=True)
 class Judged:
-    """What the folds say: the table, the differences, the verdict, whom to use, and the network to train for good."""
+    """What the folds say: table, differences, verdict, whom to use, the network to train for good, and its best rival."""
 
     entries: list[Entry]
     gaps: list[statistics.Gap]
     verdict: str
     winner: str | None
     trained: str | None
+    baseline: str | None
 
 
 def _judged(contest: Contest, metric: str) -> Judged:
@@ -221,7 +223,8 @@ def _judged(contest: Contest, metric: str) -> Judged:
     verdict, winner = words([_standing(each) for each in entries], gaps, metric)
     networks = [each.name for each in final if each.is_network]
     trained = winner if winner in networks else next(iter(networks), None)
-    return Judged(entries, gaps, verdict, winner, trained)
+    baseline = next((each.name for each in final if not each.is_network), None)
+    return Judged(entries, gaps, verdict, winner, trained, baseline)
 
 
 def _result(
@@ -239,7 +242,10 @@ def _result(
         with without_words():
             model = steps.build(contest.by_name[str(judged.trained)].network, data, params, seed=contest.folds.seed)
         steps.train(model, data, time_limit=room if math.isfinite(room) else None, verbose=0)
-        report = steps.evaluate(model, data)
+        beside = {} if judged.baseline is None else plain_competitors(data, contest.folds.seed, [judged.baseline])
+        how = f"{counted(len(data.test), f'test {data.thing}')} of {data.origin}, which nothing has seen."
+        rivals = [each for name, each in beside.items() if name == judged.baseline]
+        report = report_beside(model, data, data.test, how, rivals)
     about = {
         "data": data.origin,
         "target": data.target,
@@ -264,24 +270,20 @@ def _result(
         contest.better,
         judged.verdict,
         judged.winner,
-        _tested(report, data, contest.folds.seed, judged),
+        _tested(report, judged),
         report,
         model,
         about,
     )
 
 
-def _tested(report: Report | None, data: Data, seed: int, judged: Judged) -> dict[str, float | None]:
+def _tested(report: Report | None, judged: Judged) -> dict[str, float | None]:
     """Return what the winner reaches on the sealed test rows."""
     if report is None or judged.winner is None:
         return {}
-    if judged.winner == judged.trained:
-        found = primary_of(report.metrics)
-    else:
-        known = plain_competitors(data, seed, [judged.winner])
-        if judged.winner not in known:
-            return {}
-        found = primary_of(known[judged.winner].metrics)
+    if judged.winner != judged.trained and not report.baselines:
+        return {}
+    found = primary_of(report.metrics if judged.winner == judged.trained else report.baselines[0].metrics)
     low, high = (None if each is None else float(each) for each in (found.low, found.high))
     return {"score": float(found.value), "low": low, "high": high}
 
