@@ -198,7 +198,7 @@ def _identity(
 
 @dataclass(frozen=True)
 class Judged:
-    """What the folds say: table, differences, verdict, whom to use, the network to train for good, and its best rival."""
+    """What the folds say: table, differences, verdict, whom to use, the network to train for good, its best rival."""
 
     entries: list[Entry]
     gaps: list[statistics.Gap]
