@@ -10,8 +10,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import chores
-
 from nnzoo.comparison.executor import Failure, Inline, Processes, Unit
 from nnzoo.comparison.ledger import Ledger
 
@@ -42,6 +40,8 @@ def units(backend, folder):
 
 def main(folder, backend, run):
     """Go on with the sweep in a folder."""
+    import chores  # beside this file, found when it is run as a script
+
     make = partial(chores.make, folder, run)
     executor = Inline(make) if backend == "inline" else Processes(make, n_workers=2)
     with Ledger(Path(folder) / "ledger.jsonl", {"sweep": backend}) as ledger, executor:

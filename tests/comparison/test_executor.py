@@ -73,7 +73,7 @@ def members(session):
     return alive(found)
 
 
-def gone(look, seconds=5.0):
+def gone(look, seconds=20.0):
     """Wait until nothing is found any more; return what is still there."""
     end = time.monotonic() + seconds
     while (found := look()) and time.monotonic() < end:
@@ -114,7 +114,7 @@ def test_every_unit_gives_plain_json_or_a_failure_that_says_why(either):
         ("a", {"double": 4}),
         ("b", {"double": "??"}),
         ("unit", Failure("error", "X needs 3 columns; got 2.")),
-        ("unit", Failure("memory", "MemoryError:")),
+        ("unit", Failure("memory", "memory ran out (MemoryError)")),
         ("unit", Failure("memory", "The batch does not fit.")),
         ("missing", Failure("error", "KeyError: 'x'")),
         ("unit", Failure("error", 'Its result needs plain values; got set at "result.score".')),
@@ -194,9 +194,9 @@ def test_F6_a_killed_worker_is_replaced_and_its_unit_tried_once_more(chores, tmp
 
 def test_F6_a_unit_past_its_limit_is_killed_and_the_others_go_on(chores, tmp_path):
     with Processes(partial(chores.make, tmp_path), n_workers=2) as executor:
-        found = do(executor, unit("hang", "hangs", 0.1), *(unit("double", str(x), 60, x=x) for x in range(5)))
-    assert found[-1] == ("hangs", Failure("hang", "it did not end within its limit of time, in two attempts"))
-    assert sorted(found[:-1]) == [(str(x), {"double": 2 * x}) for x in range(5)]
+        found = dict(do(executor, unit("hang", "hangs", 0.1), *(unit("double", str(x), 60, x=x) for x in range(5))))
+    assert found.pop("hangs") == Failure("hang", "it did not end within its limit of time, in two attempts")
+    assert found == {str(x): {"double": 2 * x} for x in range(5)}
     tries = (tmp_path / "attempts").read_text().splitlines()
     assert len([line for line in tries if line.endswith("hangs")]) == 2
 
@@ -218,19 +218,22 @@ def test_workers_stay_for_the_next_run_and_end_with_the_executor(one):
     assert do(one, unit("double", x=1)) == [("unit", {"double": 2})]
 
 
-def test_a_run_that_is_given_up_leaves_no_work_behind(one, tmp_path):
-    run = one.run([unit("double", "a", x=1), unit("wait", "b", **{"for": 60})])
-    assert next(run)[0].id == "a"
-    run.close()
-    assert do(one, unit("double", "c", x=3)) == [("c", {"double": 6})]
+def test_a_run_that_is_given_up_leaves_no_work_behind(chores):
+    with Processes(chores.make, n_workers=2) as executor:
+        run = executor.run([unit("wait", "long"), unit("double", "short", x=1)])
+        assert next(run)[0].id == "short"
+        run.close()
+        assert len(multiprocessing.active_children()) == 1
+        assert do(executor, unit("double", x=3)) == [("unit", {"double": 6})]
 
 
-def test_a_run_ends_when_its_executor_is_closed_on_the_way(one):
-    names = []
-    for each, _ in one.run([unit("double", str(x), x=x) for x in range(5)]):
-        names.append(each.id)
-        one.close()
-    assert names == ["0"]
+def test_a_run_ends_when_its_executor_is_closed_on_the_way(chores):
+    with Processes(chores.make, n_workers=2) as executor:
+        for number, _ in enumerate(executor.run([unit("double", str(x), x=x) for x in range(20)])):
+            time.sleep(0.03)  # so that both workers have something to say
+            if number == 3:
+                executor.close()
+    assert number == 3
     assert multiprocessing.active_children() == []
 
 
@@ -263,6 +266,16 @@ def test_workers_that_die_while_they_start_are_tried_twice_each_and_no_more(chor
         with pytest.raises(ClusterError, match="Workers cannot start: its process ended with exit code 3"):
             do(executor, unit("double", x=1))
         assert multiprocessing.active_children() == []
+
+
+def test_workers_that_are_never_ready_are_given_up(chores, tmp_path, monkeypatch):
+    monkeypatch.setattr(executor_module, "START_SECONDS", 0.2)
+    (tmp_path / "first").touch()
+    with (
+        Processes(partial(chores.make_first_at_once, tmp_path), n_workers=1) as executor,
+        pytest.raises(ClusterError, match=r"Workers cannot start: they are not ready in time\. Use fewer workers, or"),
+    ):
+        do(executor, unit("double", x=1))
 
 
 def test_work_of_the_script_itself_is_refused_with_what_is_missing(one, monkeypatch):
@@ -328,7 +341,7 @@ with Processes(chores.make, n_workers=2) as executor:
     script = tmp_path / "script.py"
     script.write_text(IMPORTS + code)
     process = start(script)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, sorted(out.splitlines())) == (0, ["a 1", "b 1", "once"])
     assert err == "from a worker\n"
     assert not members(process.pid)
@@ -355,7 +368,7 @@ def at_work(request, tmp_path):
 @POSIX
 def test_C3_ctrl_c_for_all_processes_ends_them_and_only_the_first_one_speaks(at_work):
     os.killpg(at_work.pid, signal.SIGINT)
-    out, err = at_work.communicate(timeout=10)
+    out, err = at_work.communicate(timeout=60)
     assert out == ""
     assert err.count("Traceback") == 1
     assert err.endswith("KeyboardInterrupt\n")
@@ -366,14 +379,14 @@ def test_C3_a_second_ctrl_c_ends_at_once_and_leaves_nothing(at_work):
     for _ in range(2):
         os.killpg(at_work.pid, signal.SIGINT)
         time.sleep(0.1)
-    assert at_work.communicate(timeout=10)[1].endswith("KeyboardInterrupt\n")
+    assert "KeyboardInterrupt" in at_work.communicate(timeout=60)[1]
 
 
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_F6_nothing_outlives_a_driver_that_is_killed_in_the_middle_of_its_units(at_work, number):
     at_work.send_signal(number)
-    assert at_work.communicate(timeout=10) == ("", "")
+    assert at_work.communicate(timeout=60) == ("", "")
     assert at_work.returncode == -number
 
 
@@ -388,7 +401,7 @@ with Processes(chores.make, n_workers=2) as executor:
     assert process.stdout.readline()
     process.stdout.close()
     assert "BrokenPipeError" in process.stderr.read()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     process.stderr.close()
     assert not gone(lambda: members(process.pid))
 

@@ -127,6 +127,7 @@ def test_zeros_after_the_last_line_as_a_power_cut_leaves_them_are_dropped(path):
         stream.write(bytes(500))
     with Ledger(path, IDENTITY) as ledger:
         ledger.add("after", {})
+    assert len(lines(path)) == 5
     with Ledger(path, IDENTITY) as ledger:
         assert len(ledger.results) == 4
 

@@ -366,7 +366,8 @@ class Processes:
         if unit is None:
             self._n_failed_starts += not worker.is_ready
             if self._n_failed_starts >= MOST_ATTEMPTS * self.n_workers:
-                raise ClusterError(f"Workers cannot start: {failure.reason}.", HINT)
+                reason = "they are not ready in time" if is_late else failure.reason
+                raise ClusterError(f"Workers cannot start: {reason}.", HINT)
             return None
         queue.tried[unit.id] = queue.tried.get(unit.id, 0) + 1
         if queue.tried[unit.id] < MOST_ATTEMPTS:
@@ -444,9 +445,14 @@ def _answer(do: Do, told: bytes) -> bytes:
 
 
 def _failed(error: Exception) -> bytes:
-    text = error.message if isinstance(error, NnzooError) else f"{type(error).__name__}: {error}"
+    kind = "memory" if _is_out_of_memory(error) else "error"
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, NnzooError):
+        text = error.message
+    elif kind == "memory":
+        text = f"memory ran out ({text})"
     reason = textwrap.shorten(text.encode(errors="replace").decode(), MOST_LETTERS, placeholder=" …")
-    return json_bytes({"failure": {"kind": "memory" if _is_out_of_memory(error) else "error", "reason": reason}})
+    return json_bytes({"failure": {"kind": kind, "reason": reason}})
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
