@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from nnzoo.pictures import canvas, svg
-from nnzoo.pictures.curves import calibration_curve, intervals, training_curves, truth_against_prediction
+from nnzoo.pictures.curves import (
+    calibration_curve,
+    intervals,
+    learning_curves,
+    training_curves,
+    truth_against_prediction,
+)
 from nnzoo.pictures.matrices import DEEP, PALE, confusion_matrix, luminance, text_colour
 
 EVIL = ["$x_{$", "<b>&\"'", "\x1b[31m\x00", "日本語", "_hidden", ""]
@@ -84,6 +90,21 @@ def test_colours_of_data_have_contrast_on_light_and_dark(colour, ground):
 def test_numbers_in_cells_have_contrast_at_every_depth(share):
     cell = PALE + share * (DEEP - PALE)
     assert contrast(cell, mpl.colors.to_rgb(text_colour(cell))) >= 4.5
+
+
+def test_intervals_outside_the_range_are_arrows_at_its_border():
+    figure = intervals(["a", "b", "c"], [0.9, 0.1, 2.0], [(0.88, 0.92), (0.0, 0.2), (None, None)], "x", within=(0.8, 1))
+    dots = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
+    assert [(dot.get_marker(), float(dot.get_xdata()[0])) for dot in dots] == [("D", 0.9), ("<", 0.8), (">", 1.0)]
+
+
+def test_learning_curves_join_the_means_and_keep_a_dot_a_score():
+    axes = learning_curves({"gru": {1.0: [0.8, 0.9], 0.5: [0.6, 0.7]}}, "accuracy").axes[0]
+    line, *dots = axes.get_lines()
+    assert list(line.get_xdata()) == [0.5, 1.0]
+    assert list(line.get_ydata()) == pytest.approx([0.65, 0.85])
+    assert [list(each.get_ydata()) for each in dots] == [[0.6, 0.7], [0.8, 0.9]]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.5", "all"]
 
 
 def test_training_curves_mark_the_best_validation_epoch_and_leave_out_what_is_no_loss():

@@ -25,6 +25,7 @@ from nnzoo.comparison.report_text import (
     size,
 )
 from nnzoo.comparison.statistics import Gap, find
+from nnzoo.comparison.verdict import CONSTANT
 from nnzoo.errors import counted
 from nnzoo.evaluation import details
 from nnzoo.evaluation.metrics import figure
@@ -130,7 +131,8 @@ def _means(comparison: "Comparison") -> str:
         "<h2>How good they are, and what they cost</h2>"
         + paragraph(
             f"Mean {title(comparison.metric)} over the folds, {ARROWS[comparison.better]}. Baselines are grey, the "
-            f"diamond is the winner, lines are 95 % intervals.{few} Differences are judged fold by fold, below: they "
+            "diamond is the winner, lines are 95 % intervals, an arrow lies farther out."
+            f"{few} Differences are judged fold by fold, below: they "
             "can be clear where lines overlap."
         )
         + svg(picture, f"Mean {title(comparison.metric)} of all networks and baselines with intervals")
@@ -139,10 +141,15 @@ def _means(comparison: "Comparison") -> str:
 
 
 def _within(scored: Sequence["Entry"], ends: Sequence[tuple[float | None, float | None]]) -> tuple[float, float]:
-    """Return the range of the picture: those seen on all folds, and as much room again on both sides for the others."""
+    """Return the range of the picture: those seen on all folds, and as much room again on both sides for the others.
+
+    The constant counts as one of the others, for it would leave no room to those that have learned something.
+    """
     most = max(len(each.scores) for each in scored)
-    kept = [i for i, each in enumerate(scored) if len(each.scores) == most]
-    known = [value for i in kept for value in (scored[i].mean, *ends[i]) if value is not None]
+    kept = [
+        i for i, each in enumerate(scored) if len(each.scores) == most and (each.is_network or each.name != CONSTANT)
+    ]
+    known = [value for i in kept or range(len(scored)) for value in (scored[i].mean, *ends[i]) if value is not None]
     room = max(max(known) - min(known), 1e-9)
     return min(known) - room, max(known) + room
 
