@@ -322,7 +322,7 @@ def rate_factor(settings: GradientSettings, step: int) -> float:
     return warm
 
 
-def check_finite(loss: float, gradients: Sequence[Tensor]) -> Tensor:
+def check_finite(loss: float, gradients: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     """Return the norm of a gradient.
 
     Raises
