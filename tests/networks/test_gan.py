@@ -341,7 +341,7 @@ def test_one_bound_of_the_critic_is_enough(X, params, expected):
 def test_samples_of_a_mixture_come_from_all_its_modes(seed):
     centers = np.array([[-3.0, 0.0], [0.0, 3.0], [3.0, 0.0]])
     draw = np.random.default_rng(seed)
-    X = centers[draw.integers(3, size=1500)] + 0.3 * draw.normal(size=(1500, 2))
+    X = centers[draw.integers(3, size=1000)] + 0.3 * draw.normal(size=(1000, 2))
     network = GAN(random_state=seed).fit(X)
     found, share = modes_reached(network.sample(500, random_state=0), centers, 0.3)
     assert found == 3
