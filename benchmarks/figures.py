@@ -1,4 +1,4 @@
-"""Numbers to reproduce: what one is, what it takes to meet it, and the public images that many are measured on.
+"""Numbers to reproduce: what one is, what it takes to meet it, and what several networks are measured on.
 
 The numbers of a network stand in ``numbers/<stem of its module>.py`` as ``FIGURES``; ``reproduce.py`` measures them.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from peers import FOLDER, NotRun
@@ -19,7 +20,7 @@ LARGE = 10_000
 FOLDERS: dict[str, Path] = {"mnist": FOLDER / "data" / "mnist"}
 """Where a public set lies, if not where ``nnzoo.load`` looks for it by itself."""
 
-__all__ = ["FOLDERS", "KINDS", "Figure", "NotRun", "number", "public_images", "verdict", "wanted"]
+__all__ = ["FOLDERS", "KINDS", "Figure", "NotRun", "number", "public_images", "told_apart", "verdict", "wanted"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +112,26 @@ def public_images(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     labels = np.unique(data.frame[data.target].to_numpy(), return_inverse=True)[1]
     n_train = len(data.images) - len(data.test)
     return data.images[:n_train], labels[:n_train], data.images[n_train:], labels[n_train:]
+
+
+def told_apart(make: Callable[[], Any]) -> float:
+    """Return how well other digits are told from one digit that alone a network has learned from.
+
+    It is the mean over the ten digits of scikit-learn of the area under the ROC curve of ``score_samples``: every other
+    image of one digit, as numbers from 0 to 1, to learn from, and all images that are left to be judged.
+
+    Parameters
+    ----------
+    make : callable
+        Returns what has ``fit`` and ``score_samples``, low where a row is strange.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.metrics import roc_auc_score
+
+    X, y = load_digits(return_X_y=True)
+    areas = []
+    for digit in range(10):
+        known = np.flatnonzero(y == digit)[::2]
+        left = np.delete(np.arange(len(X)), known)
+        areas.append(roc_auc_score(y[left] == digit, make().fit(X[known] / 16).score_samples(X[left] / 16)))
+    return float(np.mean(areas))

@@ -25,6 +25,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "reservoirs": (NUMPY, "reservoirpy==0.4.2", "scikit-learn==1.9.1"),
     "coding": (NUMPY, "sporco==0.2.2.post1"),
     "shapes": (TORCH, NUMPY, "scikit-learn==1.9.1", "pythae==0.1.2"),
+    "adversarial": (TORCH, NUMPY, "torchvision==0.28.0", "torchgan==0.1.0"),
     "onnx": (TORCH, NUMPY, "onnx==1.23.2", "onnxscript==0.7.2", "onnxruntime==1.32.0"),
 }
 

@@ -24,10 +24,12 @@ HELPERS = {
     "attending_bodies",
     "backpropagation",
     "boltzmann",
+    "boltzmann_layers",
     "boltzmann_learning",
     "boltzmann_units",
     "coding",
     "contrastive",
+    "contrastive_network",
     "contexts",
     "gated_cell",
     "gates",
@@ -150,7 +152,8 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
     # generates sequences, too; each network that compares rows has kernels of its own; a perceptron has a joint rule for
     # all classes and may do without tol, a support vector machine has pairs; a map begins on a plane or at rows, and
     # learns by rows or from all; machines learn by chains or by all states, and may have no hidden unit; a belief
-    # network has a layer at least; an autoencoder's loss compares rows, that of a game is of a critic's numbers
+    # network has a layer at least; an autoencoder's loss compares rows, that of a game is of a critic's numbers; "auto"
+    # of machines that learn from chains makes so many passes that they are enough steps
     assert several <= {
         "activation",
         "hidden_layer_sizes",
@@ -162,6 +165,7 @@ def test_parameter_of_one_name_has_one_range_in_every_class():
         "method",
         "multi_class",
         "n_components",
+        "n_epochs",
         "n_filters",
         "n_hidden",
         "normalization",

@@ -1,8 +1,9 @@
 """The numbers of the restricted Boltzmann machine."""
 
 import numpy as np
-from figures import Figure
+from figures import Figure, told_apart
 from sklearn.datasets import load_digits
+from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import minmax_scale
 
 from nnzoo import RestrictedBoltzmannMachine
@@ -42,7 +43,24 @@ def digits(seed: int) -> float:
     return float(net.fit(X).pseudo_likelihood(X).mean())
 
 
+def anomalies(seed: int) -> float:
+    """Return the area under the curve of digits not seen beside one that was, less that of scikit-learn's forest."""
+    return told_apart(lambda: RestrictedBoltzmannMachine(random_state=seed)) - told_apart(
+        lambda: IsolationForest(random_state=seed)
+    )
+
+
 FIGURES = (
     Figure("log-likelihood of bars and stripes 3 x 3, nats (best: -2.639)", -2.70, "own target", "", "up", bars),
     Figure("pseudo-likelihood of shifted digits, 100 units, 10 passes", -20.21, "own target", "", "up", digits),
+    Figure(
+        "anomalies: area under the ROC curve of the other digits beside one that is known, less IsolationForest's",
+        0.0,
+        "own target",
+        "",
+        "up",
+        anomalies,
+        n_seeds=3,
+        by="all",
+    ),
 )

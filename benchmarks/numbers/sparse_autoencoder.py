@@ -39,8 +39,8 @@ def explained(rows: np.ndarray, rebuilt: np.ndarray) -> float:
 def trained(seed: int) -> SparseAutoencoder:
     """Return 128 units of which 16 answer to a patch."""
     return SparseAutoencoder(
-        n_components=N_UNITS, k=N_ACTIVE, revive="resample", schedule="cosine", batch_size=128, n_epochs=40,
-        early_stopping=False, random_state=seed,
+        n_components=N_UNITS, k=N_ACTIVE, schedule="cosine", batch_size=128, n_epochs=40, early_stopping=False,
+        random_state=seed,
     ).fit(standard_patches()[0])  # fmt: skip
 
 

@@ -214,3 +214,26 @@ def refuse(own: dict[str, Any], **wanted: Any) -> None:
     for name, value in wanted.items():
         if own.get(name, value) != value:
             raise NotRun(f"nnzoo's {name}={own[name]!r} is not written for this peer")
+
+
+def adversaries(n_features: int, n_noise: int, widths: tuple[int, ...]) -> tuple[type[nn.Module], type[nn.Module]]:
+    """Return the classes of a dense generator and a dense discriminator, as torchgan takes them."""
+    from torchgan.models import Discriminator, Generator
+
+    class DenseGenerator(Generator):
+        def __init__(self) -> None:
+            super().__init__(n_noise)
+            self.layers = nn.Sequential(*dense(n_noise, *widths), nn.Linear(widths[-1], n_features))
+
+        def forward(self, z: Tensor) -> Tensor:
+            return self.layers(z)
+
+    class DenseDiscriminator(Discriminator):
+        def __init__(self) -> None:
+            super().__init__(n_features)
+            self.layers = nn.Sequential(*dense(n_features, *widths), nn.Linear(widths[-1], 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers(x)
+
+    return DenseGenerator, DenseDiscriminator

@@ -14,6 +14,8 @@ _WHERE = {
     "nnzoo.model": ("Model", "load_model"),
     "nnzoo.verifying": ("verify",),
     "nnzoo.drawing": ("draw",),
+    "nnzoo.comparison.compare": ("compare",),
+    "nnzoo.comparison.result": ("Comparison",),
     "nnzoo.explanation.passes": ("explain",),
     "nnzoo.explanation.traces": ("Trace",),
     "nnzoo.networks.autoencoder": ("Autoencoder",),

@@ -26,14 +26,14 @@ from nnzoo.estimator import Network
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
 from nnzoo.manifest import architecture, plain_params
-from nnzoo.measuring import measure, measure_next, measure_unlabelled
+from nnzoo.measuring import measure, measure_unlabelled
 from nnzoo.model import Model, Provenance, surroundings
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
 from nnzoo.prediction.images import ImageDecoder
 from nnzoo.prediction.sequences import SequenceDecoder, check_forecast
 from nnzoo.prediction.stream import Decodes, predict_chunks
-from nnzoo.recipes import AnyRecipe, encode_rows, kind_of, labels_as_bytes, learn_recipe, output_of
+from nnzoo.recipes import AnyRecipe, encode_rows, kind_of, labels_as_bytes, learn_recipe
 from nnzoo.suiting import suit
 from nnzoo.training.checkpoint import Checkpoints
 from nnzoo.training.loop import Run
@@ -273,7 +273,7 @@ def evaluate(model: Model, data: Any) -> Report:
     part, how = _rows_to_evaluate(model, data)
     if model.network.task is None:
         return measure_unlabelled(model, data, part, how)
-    return (measure_next if output_of(recipe) == "next" else measure)(model, data, part, how)
+    return measure(model, data, part, how)
 
 
 def predict(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nnzoo import DeepBeliefNetwork, RestrictedBoltzmannMachine
-from nnzoo.networks.contrastive import log_partition
+from nnzoo.networks.boltzmann_layers import log_partition
 from nnzoo.networks.deep_belief import DeepBeliefBody, entropy
 
 PATTERNS = np.repeat([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]], 20, axis=0)
@@ -119,6 +119,12 @@ def test_layers_learn_one_after_the_other():
     assert seen == [[True, False]] * 3 + [[False, True]] * 6
     assert network.n_iter_ == 10
     assert len(DeepBeliefNetwork(hidden_layer_sizes=(4, 3), n_epochs=4).fit(PATTERNS).history_["train_loss"]) == 8
+
+
+def test_of_few_rows_each_layer_makes_as_many_passes_as_are_enough_steps():
+    assert [DeepBeliefNetwork().n_passes(n) for n in (50, 100, 60_000)] == [300, 150, 20]
+    network = DeepBeliefNetwork(hidden_layer_sizes=(3, 2), random_state=0).fit(PATTERNS)
+    assert network.n_iter_ == 2 * 150
 
 
 def test_the_second_layer_begins_at_the_means_of_the_first():

@@ -99,9 +99,12 @@ def plain_probability(texts, order, backoff, context, alphabet):
         if backoff == "witten_bell":
             return (n + (n > 0).sum() * below) / (n.sum() + (n > 0).sum())
         every = [k for other in came if len(other) == len(c) for k in values(other).values()]
-        once, twice = every.count(1), every.count(2)
-        D = once / (once + 2 * twice) if once and twice else 0.5
-        own = np.maximum(n - D, 0) / n.sum()
+        once, twice, thrice, four = (every.count(k) for k in (1, 2, 3, 4))
+        Y = once / (once + 2 * twice) if once and twice else 0.5
+        D = {k: Y for k in (1, 2, 3)}
+        if once and twice and thrice and four:
+            D = {1: 1 - 2 * Y * twice / once, 2: 2 - 3 * Y * thrice / twice, 3: 3 - 4 * Y * four / thrice}
+        own = np.array([max(v - min(max(D[min(v, 3)], 0), v), 0) if v else 0 for v in n]) / n.sum()
         return own + (1 - own.sum()) * below
 
     return shares(("^" + context)[-order:] if order else "")

@@ -11,13 +11,8 @@ from sklearn.neural_network import BernoulliRBM
 from nnzoo import RestrictedBoltzmannMachine
 from nnzoo.data.patterns import bars_and_stripes
 from nnzoo.errors import DataError, TrainingDiverged, UsageError
-from nnzoo.networks.contrastive import (
-    BoltzmannLayer,
-    ContrastiveDivergence,
-    ContrastiveSettings,
-    anneal_layer,
-    log_partition,
-)
+from nnzoo.networks.boltzmann_layers import BoltzmannLayer, anneal_layer, log_partition
+from nnzoo.networks.contrastive import ContrastiveDivergence, ContrastiveSettings
 
 BARS = bars_and_stripes(3)
 
@@ -48,7 +43,6 @@ def moved(layer, v, share=None, **settings):
     """Return how far one step moves W, b and c at a rate of 1."""
     rule = ContrastiveDivergence(layer, ContrastiveSettings(**settings))
     before, mean = [p.clone() for p in (layer.weight, layer.visible_bias, layer.hidden_bias)], layer.hidden_mean.clone()
-    share = torch.full((len(v),), 1 / len(v), dtype=v.dtype) if share is None else share
     rule.move(v, share, 1.0, torch.Generator().manual_seed(0))
     after = (layer.weight, layer.visible_bias, layer.hidden_bias)
     found = [p - q for p, q in zip(after, before, strict=True)]
@@ -167,9 +161,9 @@ def test_the_variance_is_moved_along_the_slope_of_the_likelihood():
 
 def test_weights_of_rows_count_as_many_rows():
     layer, v = machine(5, 3), states(5)[[1, 9, 22]]
-    chains, share = layer.chains, torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
+    chains, share = layer.chains.clone(), torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
     doubled = moved(layer, v[[0, 0, 1, 2]], method="pcd", centering=False)
-    layer.chains = chains
+    layer.chains.copy_(chains)
     weighted = moved(layer, v, share, method="pcd", centering=False)
     for one, other in zip(weighted, doubled, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
@@ -269,12 +263,28 @@ def test_numbers_beyond_0_and_1_are_refused_where_units_are_to_be_0_and_1():
         RestrictedBoltzmannMachine(visible="bernoulli").fit([[0.0, 2.0], [1.0, 0.0]])
 
 
+def test_of_few_rows_as_many_passes_are_made_as_are_enough_steps():
+    network = RestrictedBoltzmannMachine()
+    assert [network.n_passes(n) for n in (40, 100, 5_000, 60_000)] == [1000, 500, 20, 20]
+    assert RestrictedBoltzmannMachine(n_epochs=3).n_passes(40) == 3
+    assert RestrictedBoltzmannMachine(n_components=2, random_state=0).fit(BARS).n_iter_ == 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_a_small_table_become_likely_at_defaults(seed):
+    X = load_iris(return_X_y=True)[0]
+    found = RestrictedBoltzmannMachine(random_state=seed).fit(X[::2]).measures(X[1::2], X[::2])
+    assert found.competitors[0].name == "constant"
+    assert found.values.mean() > found.competitors[0].values.mean() + 1.5
+
+
 def test_persistent_chains_go_on_and_short_ones_leave_them():
     layer = machine(4, 3)
     moved(layer, states(4), method="cd")
     assert bool((layer.chains == 0.5).all())
     moved(layer, states(4))
-    first = layer.chains
+    first = layer.chains.clone()
     assert first.shape == (100, 3)
     assert set(first.unique().tolist()) == {0, 1}
     moved(layer, states(4))

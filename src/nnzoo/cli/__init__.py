@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import nnzoo
-from nnzoo.cli import data, drawing, explaining, training, using
+from nnzoo.cli import comparing, data, drawing, explaining, training, using
 from nnzoo.cli.running import run
 
 __all__ = ["main"]
@@ -31,6 +31,7 @@ for command in (
     training.train,
     using.evaluate,
     using.predict,
+    comparing.compare,
     using.encode,
     using.sample,
     explaining.explain,

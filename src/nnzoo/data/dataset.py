@@ -316,7 +316,7 @@ def _split_images(data: Data, table: ImageTable) -> Split:
     if data.group is not None or data.time is not None:
         raise UsageError(f"{table.origin} says itself which rows are train and test.", "Leave group and time out.")
     part = table.part[np.searchsorted(table.rows, data.rows)]
-    return complete_split(part, strata=_strata(data), seed=data.seed)
+    return complete_split(part, strata=strata_of(data), seed=data.seed)
 
 
 def _with_images(
@@ -452,7 +452,7 @@ def _understood(table: Table, roles: Roles, *, coerce: bool, several_labels: boo
 def _split(data: Data) -> Split:
     groups = None if data.group is None else data.frame[data.group]
     times = None if data.time is None else data.frame[data.time]
-    return split(len(data), strata=_strata(data), groups=groups, times=times, seed=data.seed)
+    return split(len(data), strata=strata_of(data), groups=groups, times=times, seed=data.seed)
 
 
 def _mirror_safe(source: Any) -> bool | None:
@@ -461,9 +461,9 @@ def _mirror_safe(source: Any) -> bool | None:
     return PUBLIC[known].flips if known in PUBLIC else None
 
 
-def _strata(data: Data) -> pl.Series | None:
+def strata_of(data: Data) -> pl.Series | None:
     """Return the classes that every part is to have in equal shares."""
-    if data.target is None or data.task != "classification":
+    if data.task != "classification" or data.target not in data.frame.columns:
         return None
     labels = data.frame[data.target]
     return _rarest_label(labels) if data.several_labels else labels

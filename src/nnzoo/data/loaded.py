@@ -1,7 +1,7 @@
 """What ``load`` gives: the rows with their columns, task, split and findings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -219,6 +219,20 @@ class Data:
         images = None if self.images is None else self.images[mask]
         sequences = None if self.sequences is None else self.sequences.take(mask)
         return Part(name, self.frame.filter(pl.Series(mask)), self.rows[mask], images, sequences)
+
+    def split_again(self, mask: np.ndarray, part: np.ndarray, how: str) -> "Data":
+        """Return the rows of a mask, booleans of shape (n_rows,), as data with other parts, one for each row kept."""
+        kept = self.chosen(mask, "all")
+        return replace(
+            self,
+            frame=kept.frame,
+            rows=kept.rows,
+            images=kept.images,
+            sequences=kept.sequences,
+            part=part.astype(np.int8),
+            how_split=how,
+            large=None,
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""Three plain competitors from scikit-learn, trained on the same rows and scored on the same rows as the network.
+"""Plain competitors from scikit-learn, trained on the same rows and scored on the same rows as the network.
 
 ``constant`` answers the most frequent label or the mean. ``linear`` is logistic regression, or ridge regression, on
 standardised columns with a column of its own for each of the 999 most frequent codes of a code column. ``boosted
 trees`` is HistGradientBoosting at its defaults; a code column goes in as categories, its 254 most frequent codes apart
-and the others together. None of them is tuned: a network that needs tuning to win should be seen to need it.
+and the others together. ``nearest neighbours``, which a comparison of networks asks for as well, joins the five nearest
+rows, columns as for the linear model. None of them is tuned: a network that needs tuning to win should be seen to need
+it.
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +24,7 @@ from nnzoo.evaluation.sklearn_lines import code_lines
 __all__ = ["Baseline", "code_lines", "run_baselines"]
 
 NAMES = ("constant", "linear", "boosted trees")
+ALL_NAMES = ("constant", "linear", "nearest neighbours", "boosted trees")
 MAX_ROWS = 200_000
 
 
@@ -32,7 +35,7 @@ class Baseline:
     Parameters
     ----------
     name : str
-        "constant", "linear" or "boosted trees".
+        One of ``ALL_NAMES``.
     metrics : dict of str to Metric
     prediction : array (n,) or (n, k)
         For the test rows, in the kind of the truth.
@@ -69,6 +72,7 @@ def run_baselines(
     X_test: ArrayLike,
     y_test: ArrayLike,
     *,
+    names: Sequence[str] = NAMES,
     categorical_features: Collection[int] = (),
     several_labels: bool = False,
     seed: int = 0,
@@ -92,6 +96,8 @@ def run_baselines(
     y_train, y_test : array (n,)
         Labels of any type, or numbers. With several labels: indicators of 0 and 1, shape (n, k); each label gets a
         model of its own.
+    names : sequence of str
+        Which of ``ALL_NAMES``.
     categorical_features : collection of int
         Indices of the code columns; a mapping whose keys are the indices will do.
     several_labels : bool, default False
@@ -106,7 +112,7 @@ def run_baselines(
     Returns
     -------
     list of Baseline
-        constant, linear, boosted trees.
+        In the order of ``names``.
 
     Raises
     ------
@@ -121,7 +127,8 @@ def run_baselines(
                 f"Baselines need at least 1 {part} row and a target for each; got {len(X)} rows and {len(y)} targets.",
                 f"Pass the {part} rows with their targets.",
             )
-    names = NAMES if X_train.shape[1] and (y_train != y_train[0]).any() else NAMES[:1]
+    if not X_train.shape[1] or (y_train == y_train[0]).all():
+        names = names[:1]
     predict = _numbers if task == "regression" else _several if several_labels else _labels
     found = []
     for name in names:

@@ -18,6 +18,7 @@ MAX_STEPS_LINEAR = 300
 MAX_WORK_LINEAR = 1e9
 MAX_WORK_TREES = 2e10
 MIN_ROWS_KEPT = 1000
+N_NEIGHBOURS = 5
 N_ROUNDS = 100
 MAX_TREES = 4000
 EARLY_STOPPING_ROWS = 10_000
@@ -31,7 +32,7 @@ class Job:
     Parameters
     ----------
     name : str
-        "constant", "linear" or "boosted trees".
+        "constant", "linear", "nearest neighbours" or "boosted trees".
     task : str
     X, X_test : array (n, d), (n_test, d)
     codes : list of int
@@ -92,19 +93,33 @@ def _build(job: Job, X: np.ndarray, y: np.ndarray) -> tuple[Any, str]:
 
     if job.name == "constant" or (y == y[0]).all():
         return (DummyRegressor() if job.task == "regression" else DummyClassifier(strategy="prior")), ""
-    return (_linear(job), "") if job.name == "linear" else _trees(job, y)
+    if job.name == "boosted trees":
+        return _trees(job, y)
+    return (_linear(job) if job.name == "linear" else _neighbours(job)), ""
 
 
 def _linear(job: Job) -> Any:
-    from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression, Ridge
+
+    return _on_numbers(job, Ridge() if job.task == "regression" else LogisticRegression(max_iter=MAX_STEPS_LINEAR))
+
+
+def _neighbours(job: Job) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    n_neighbors = min(N_NEIGHBOURS, len(job.X))
+    return _on_numbers(job, (KNeighborsRegressor if job.task == "regression" else KNeighborsClassifier)(n_neighbors))
+
+
+def _on_numbers(job: Job, last: Any) -> Any:
+    """Return the model behind standardised columns, and a column for each of the frequent codes."""
+    from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CODES_LINEAR)
     numbers = [i for i in range(job.X.shape[1]) if i not in set(job.codes)]
     prepare = ColumnTransformer([("codes", one_hot, job.codes), ("numbers", StandardScaler(), numbers)])
-    last = Ridge() if job.task == "regression" else LogisticRegression(max_iter=MAX_STEPS_LINEAR)
     return make_pipeline(prepare, last)
 
 
@@ -146,6 +161,8 @@ def _thin(job: Job, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     limit = float(n_rows)
     if job.name == "linear":
         limit = min(job.max_rows, max(MIN_ROWS_KEPT, job.effort * MAX_WORK_LINEAR / (n_columns * job.n_outputs)))
+    elif job.name == "nearest neighbours":
+        limit = max(MIN_ROWS_KEPT, job.effort * MAX_WORK_TREES / (n_columns * len(job.X_test)))
     elif job.name == "boosted trees":
         limit = max(MIN_ROWS_KEPT, job.effort * MAX_WORK_TREES / (n_columns * job.n_outputs * _rounds(job)))
     if n_rows <= limit:

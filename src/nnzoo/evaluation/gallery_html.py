@@ -75,7 +75,7 @@ def mistakes(report: "Report", gallery: Gallery) -> str:
         "Look at them for slips in the truth, for what the image does not show, and for what the network cannot see."
     )
     sheet = tile_sheet([_picture(tile, report.task, with_name=True) for tile in gallery.worst])
-    return f"<h2>{worst_title(report)}</h2>" + _above(above) + sheet + _below(seen)
+    return f"<h2>{worst_title(report.worst, report.task)}</h2>" + _above(above) + sheet + _below(seen)
 
 
 def filters(gallery: Gallery) -> str:

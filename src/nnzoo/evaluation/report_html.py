@@ -6,7 +6,7 @@ the text around, so that a fragment fits a notebook of any theme.
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from nnzoo.pictures.matrices import confusion_matrix
 from nnzoo.pictures.page import STYLE, document
 
 if TYPE_CHECKING:
+    from nnzoo.evaluation.details import Confusion, Worst
     from nnzoo.evaluation.report import Report
 
 MAX_TABLED = 12
@@ -37,19 +38,41 @@ def page(report: "Report") -> str:
 
 def fragment(report: "Report") -> str:
     """Return the report as one ``<div>`` with its own style, for a notebook."""
-    first = (_head, _metrics, _sample, _shows, _baselines, _labels, _confusion, _calibration, _residuals, _worst)
-    style = STYLE + VERDICT + (sheets.STYLE if report.gallery or report.shows else "")
-    body = "".join(section(report) for section in (*first, _filters, _history, _code))
-    return f'<div class="nnzoo"><style>{style}</style>{body}</div>'
+    first = (_head, _metrics, _sample, _shows, _baselines, behind, _filters, _history, _code)
+    body = "".join(section(report) for section in first)
+    return f'<div class="nnzoo"><style>{STYLE + VERDICT + image_style(report)}</style>{body}</div>'
+
+
+def behind(report: "Report") -> str:
+    """Return the sections on what stands behind the numbers: labels, mistakes, calibration, the worst rows."""
+    return "".join(section(report) for section in (_labels, _confusion, _calibration, _residuals, _worst))
+
+
+def image_style(report: "Report") -> str:
+    """Return the style of the report's images; nothing without any."""
+    return sheets.STYLE if report.gallery or report.shows else ""
+
+
+def verdict_box(verdict: str, outcome: str) -> str:
+    """Return a verdict with the colour of its outcome at its side."""
+    words = escape(shown(verdict))
+    return f'<p class="verdict" style="border-color:{SIDES[outcome]}"><strong>{words}</strong></p>'
+
+
+def code_block(title: str, code: str, *, is_open: bool = False) -> str:
+    """Return lines of code under a title that opens them."""
+    return f"<details{' open' * is_open}><summary>{escape(shown(title))}</summary>{code_lines(code)}</details>"
+
+
+def code_lines(code: str) -> str:
+    """Return lines of code as they stand, without control characters."""
+    return "<pre>" + "\n".join(escape(shown(line)) for line in code.splitlines()) + "</pre>"
 
 
 def _head(report: "Report") -> str:
-    side = SIDES[report.difference.outcome] if report.difference else SIDES["cannot be told apart from"]
-    how = "".join(_paragraph(line) for line in report.how)
-    return (
-        f"<h1>Evaluation on {counted(report.n_rows, 'row')}</h1>"
-        f'<p class="verdict" style="border-color:{side}"><strong>{escape(shown(report.verdict))}</strong></p>{how}'
-    )
+    outcome = report.difference.outcome if report.difference else "cannot be told apart from"
+    how = "".join(paragraph(line) for line in report.how)
+    return f"<h1>Evaluation on {counted(report.n_rows, 'row')}</h1>{verdict_box(report.verdict, outcome)}{how}"
 
 
 def _metrics(report: "Report") -> str:
@@ -57,7 +80,7 @@ def _metrics(report: "Report") -> str:
         [title(each.name), figure(each.value), each.interval.strip(), f"{ARROWS[each.better]}. {each.what}"]
         for each in report.metrics.values()
     ]
-    return "<h2>How good it is</h2>" + _table(rows, ["metric", "value", "95 % interval", "meaning"], (1, 2))
+    return "<h2>How good it is</h2>" + table(rows, ["metric", "value", "95 % interval", "meaning"], (1, 2))
 
 
 def _sample(report: "Report") -> str:
@@ -68,7 +91,7 @@ def _shows(report: "Report") -> str:
     parts = []
     for each in report.shows:
         drawn = sheets.image_lines(each.content) if isinstance(each.content, Mapping) else svg(each.content, each.title)
-        parts.append(f"<h2>{escape(each.title)}</h2>{_paragraph(each.sentence)}{drawn}")
+        parts.append(f"<h2>{escape(each.title)}</h2>{paragraph(each.sentence)}{drawn}")
     return "".join(parts)
 
 
@@ -86,12 +109,12 @@ def _baselines(report: "Report") -> str:
     way = ARROWS[report.metrics[report.primary].better]
     return (
         "<h2>Beside the baselines</h2>"
-        + _paragraph(
+        + paragraph(
             f"{title(report.primary)} on the same rows, {way}. Lines are 95 % intervals. The verdict compares row by "
             "row, so it can be clear where lines overlap."
         )
         + svg(picture, f"{title(report.primary)} of the network and the baselines with intervals")
-        + _table(rows, ["", title(report.primary), "95 % interval", "seconds", "note"], (1, 2, 3))
+        + table(rows, ["", title(report.primary), "95 % interval", "seconds", "note"], (1, 2, 3))
     )
 
 
@@ -106,32 +129,45 @@ def _labels(report: "Report") -> str:
     more = len(report.labels) - MAX_LABELS
     sentence += f" {counted(more, 'label')} more are left out here." if more > 0 else ""
     head = ["label", "rows", "right when said (precision)", "found (recall)", "F1"]
-    return "<h2>Label by label</h2>" + _paragraph(sentence) + _table(rows, head, (1, 2, 3, 4))
+    return "<h2>Label by label</h2>" + paragraph(sentence) + table(rows, head, (1, 2, 3, 4))
 
 
 def _confusion(report: "Report") -> str:
     if report.gallery and report.gallery.cells:
         return gallery_html.confused(report, report.gallery)
-    matrix = report.confusion
+    return confusion_section(report.confusion, report.confusions)
+
+
+def confusion_section(matrix: "Confusion | None", frequent: Sequence[tuple[Any, Any, int]], of: str = "") -> str:
+    """Return picture and table of what is taken for what.
+
+    Parameters
+    ----------
+    matrix : Confusion or None
+    frequent : sequence of (true label, predicted label, count)
+        Most frequent mistakes, shown where the labels are many.
+    of : str, optional
+        Words at the end of the title.
+    """
     picture = ""
     small = matrix is not None and len(matrix.labels) <= MAX_TABLED
     if matrix is not None and len(matrix.labels) <= MAX_PICTURED:
         picture = svg(confusion_matrix(matrix.counts, matrix.labels), "Counts of true against predicted labels")
-    if not picture and not report.confusions:
+    if not picture and not frequent:
         return ""
     if matrix is not None and small:
         rows = [
             [cell(label), *(f"{n:,}" for n in counts)]
             for label, counts in zip(matrix.labels, matrix.counts, strict=True)
         ]
-        numbers = _table(rows, ["true \\ predicted", *map(cell, matrix.labels)], range(1, len(rows) + 1))
+        numbers = table(rows, ["true \\ predicted", *map(cell, matrix.labels)], range(1, len(rows) + 1))
     else:
-        rows = [[cell(true), cell(said), f"{n:,}"] for true, said, n in report.confusions]
-        numbers = _table(rows, ["true", "predicted", "rows"], (2,))
+        rows = [[cell(true), cell(said), f"{n:,}"] for true, said, n in frequent]
+        numbers = table(rows, ["true", "predicted", "rows"], (2,))
     sentence = "Rows by true and predicted label: the diagonal is right, all else is a mistake."
     if not small:
         sentence += " The table holds the most frequent mistakes."
-    return "<h2>What is taken for what</h2>" + _paragraph(sentence) + picture + numbers
+    return f"<h2>What is taken for what{escape(of)}</h2>{paragraph(sentence)}{picture}{numbers}"
 
 
 def _calibration(report: "Report") -> str:
@@ -147,9 +183,9 @@ def _calibration(report: "Report") -> str:
     ]
     return (
         "<h2>Is it as sure as it should be?</h2>"
-        + _paragraph("Below the dashed line it is surer than it is right; above, it is too modest.")
+        + paragraph("Below the dashed line it is surer than it is right; above, it is too modest.")
         + svg(picture, "Share that is right against the probability given")
-        + _table(rows, ["it says", "it is right", "95 % interval", "cases"], (0, 1, 2, 3))
+        + table(rows, ["it says", "it is right", "95 % interval", "cases"], (0, 1, 2, 3))
     )
 
 
@@ -161,12 +197,12 @@ def _residuals(report: "Report") -> str:
     dots = "" if len(found.truth) == report.n_rows else f" Of {report.n_rows:,} rows {len(found.truth):,} are drawn."
     return (
         "<h2>Truth against prediction</h2>"
-        + _paragraph(
+        + paragraph(
             f"A dot per row; on the dashed line the prediction is exact.{dots} The table goes by fifths of the "
             "predictions, from low to high: where the means differ, it is off on average."
         )
         + svg(truth_against_prediction(found.truth, found.prediction), "Truth against prediction")
-        + _table(rows, ["mean prediction", "mean truth", "typical error (RMSE)", "rows"], (0, 1, 2, 3))
+        + table(rows, ["mean prediction", "mean truth", "typical error (RMSE)", "rows"], (0, 1, 2, 3))
     )
 
 
@@ -175,11 +211,16 @@ def _worst(report: "Report") -> str:
         return gallery_html.mistakes(report, report.gallery)
     if not report.worst:
         return ""
-    names = ["" if each.name is None else ending(each.name) for each in report.worst]
-    if report.task == "regression":
+    return worst_section(report.worst, report.task)
+
+
+def worst_section(worst: Sequence["Worst"], task: str | None, of: str = "") -> str:
+    """Return the table of the rows that went worst, at least one, under its title with the words ``of`` at its end."""
+    names = ["" if each.name is None else ending(each.name) for each in worst]
+    if task == "regression":
         rows = [
             [str(each.row), name, shown(each.truth), shown(each.prediction), figure(each.prediction - each.truth)]
-            for each, name in zip(report.worst, names, strict=True)
+            for each, name in zip(worst, names, strict=True)
         ]
         head, sentence = ["truth", "prediction", "error"], "Look at them for slips and for what it cannot see."
     else:
@@ -191,11 +232,12 @@ def _worst(report: "Report") -> str:
                 cell(each.prediction),
                 "" if each.probability is None else sureness(each.probability),
             ]
-            for each, name in zip(report.worst, names, strict=True)
+            for each, name in zip(worst, names, strict=True)
         ]
         head = ["truth", "prediction", "probability"]
         sentence = "Look at them for wrong labels and for what it cannot see."
-    return f"<h2>{worst_title(report)}</h2>" + _paragraph(sentence) + _table(rows, ["row", "name", *head], (0, 4))
+    numbers = table(rows, ["row", "name", *head], (0, 4))
+    return f"<h2>{worst_title(worst, task)}{escape(of)}</h2>{paragraph(sentence)}{numbers}"
 
 
 def _filters(report: "Report") -> str:
@@ -213,26 +255,26 @@ def _history(report: "Report") -> str:
     rows = [[_number(history[name][i]) for name in names] for i in kept]
     return (
         "<h2>How the training went</h2>"
-        + _paragraph("Loss by epoch, lower is better. The network keeps the weights of the best epoch.")
+        + paragraph("Loss by epoch, lower is better. The network keeps the weights of the best epoch.")
         + svg(picture, "Loss by epoch")
-        + _table(rows, [cell(name.replace("_", " ")) for name in names], range(len(names)))
+        + table(rows, [cell(name.replace("_", " ")) for name in names], range(len(names)))
     )
 
 
 def _code(report: "Report") -> str:
     best = report.best_baseline
     blocks = [
-        f"<details{' open' * (report.baseline_wins and each is best)}><summary>{escape(each.name)}</summary>"
-        f"<pre>{escape(each.code)}</pre></details>"
+        code_block(each.name, each.code, is_open=report.baseline_wins and each is best)
         for each in report.baselines
         if each.code
     ]
     if not blocks:
         return ""
-    return "<h2>The baselines in scikit-learn</h2>" + _paragraph("Lines that run as they stand.") + "".join(blocks)
+    return "<h2>The baselines in scikit-learn</h2>" + paragraph("Lines that run as they stand.") + "".join(blocks)
 
 
-def _paragraph(line: str) -> str:
+def paragraph(line: str) -> str:
+    """Return any text as a paragraph."""
     return f"<p>{escape(shown(line))}</p>"
 
 
@@ -240,8 +282,8 @@ def _number(value: float | None) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:.4g}"
 
 
-def _table(rows: Iterable[Sequence[str]], head: Sequence[str], numbers: Iterable[int]) -> str:
-    """Return a table; the columns in ``numbers`` are set to the right. One that is empty throughout is left out."""
+def table(rows: Iterable[Sequence[str]], head: Sequence[str], numbers: Iterable[int]) -> str:
+    """Return a table of any text; columns in ``numbers`` are set to the right, one without any entry is left out."""
     rows, right = list(rows), set(numbers)
     used = [i for i in range(len(head)) if any(row[i] for row in rows)]
 

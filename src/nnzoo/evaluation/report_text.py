@@ -1,12 +1,14 @@
 """The report as plain text for a terminal."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnzoo.errors import counted
 from nnzoo.evaluation.metrics import Metric, figure
 
 if TYPE_CHECKING:
+    from nnzoo.evaluation.details import Worst
     from nnzoo.evaluation.report import Report
 
 MAX_LABELS = 12
@@ -134,11 +136,14 @@ def _worst(report: "Report") -> list[str]:
         "probability": [sureness(each.probability) for each in report.worst if each.probability is not None],
     }
     used = {name: values[:MAX_WORST] for name, values in columns.items() if values}
-    return [worst_title(report), *table([list(row) for row in zip(*used.values(), strict=True)], list(used))]
+    return [
+        worst_title(report.worst, report.task),
+        *table([list(row) for row in zip(*used.values(), strict=True)], list(used)),
+    ]
 
 
-def worst_title(report: "Report") -> str:
-    """Return what the list of the worst rows holds."""
-    if report.task == "regression":
+def worst_title(worst: Sequence["Worst"], task: str | None) -> str:
+    """Return what a list of the worst rows, at least one, holds."""
+    if task == "regression":
         return "Largest errors"
-    return "Surest mistakes" if report.worst[0].probability is not None else "Mistakes"
+    return "Surest mistakes" if worst[0].probability is not None else "Mistakes"

@@ -29,7 +29,7 @@ def code_lines(
     Parameters
     ----------
     name : str
-        "constant", "linear" or "boosted trees".
+        "constant", "linear", "nearest neighbours" or "boosted trees".
     task : str
         "classification" or "regression".
     source : path or other
@@ -156,7 +156,7 @@ def _model(name: str, task: str, groups: Mapping[str, list[str]], several_labels
     if name == "constant":
         kind = "" if task == "regression" else 'strategy="most_frequent"'
         return [f"model = Dummy{end}({kind})"], [f"from sklearn.dummy import Dummy{end}"]
-    steps, imports = _linear_steps(task) if name == "linear" else _tree_steps(end, groups)
+    steps, imports = _tree_steps(end, groups) if name == "boosted trees" else _numeric_steps(name, task, end)
     prepare, learner = steps
     last = "MultiOutputClassifier(learner)" if several_labels else "learner"
     if several_labels:
@@ -173,8 +173,9 @@ def _model(name: str, task: str, groups: Mapping[str, list[str]], several_labels
 Steps = tuple[tuple[dict[str, str], str], list[str]]
 
 
-def _linear_steps(task: str) -> Steps:
-    last = "Ridge" if task == "regression" else "LogisticRegression"
+def _numeric_steps(name: str, task: str, end: str) -> Steps:
+    linear = "Ridge()" if task == "regression" else "LogisticRegression(max_iter=300)"
+    module, last = ("linear_model", linear) if name == "linear" else ("neighbors", f"KNeighbors{end}()")
     numbers = "make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())"
     prepare = {
         NUMBERS: f"({numbers}, numbers)",
@@ -183,11 +184,11 @@ def _linear_steps(task: str) -> Steps:
     }
     imports = [
         "from sklearn.impute import SimpleImputer",
-        f"from sklearn.linear_model import {last}",
+        f"from sklearn.{module} import {last.partition('(')[0]}",
         "from sklearn.preprocessing import OneHotEncoder",
         "from sklearn.preprocessing import StandardScaler",
     ]
-    return (prepare, f"{last}({'' if task == 'regression' else 'max_iter=300'})"), imports
+    return (prepare, last), imports
 
 
 def _tree_steps(end: str, groups: Mapping[str, list[str]]) -> Steps:

@@ -33,7 +33,7 @@ STATES_AT_ONCE = 4096
 def drawn(probability: Tensor, generator: torch.Generator) -> Tensor:
     """Return units that are 1 with their probability, else 0; in a third of the time that torch.bernoulli takes."""
     chance = torch.rand(probability.shape, dtype=probability.dtype, device=probability.device, generator=generator)
-    return torch.sub(probability, chance, out=chance).ceil_()
+    return chance.lt_(probability)
 
 
 def generator_of(random_state: int | np.random.RandomState | None, device: torch.device) -> torch.Generator:

@@ -69,11 +69,11 @@ def make_coders(
     encoder = [
         *maps_in,
         *([nn.Flatten()] if len(shape) > 1 else []),
-        *_dense(n_inner, sizes, activation),
-        _last(sizes[-1] if sizes else n_inner, n_code),
+        *dense_layers(n_inner, sizes, activation),
+        last_layer(sizes[-1] if sizes else n_inner, n_code),
     ]
     back = sizes[::-1]
-    decoder = [*_dense(n_components, back, activation), _last(back[-1] if back else n_components, n_inner)]
+    decoder = [*dense_layers(n_components, back, activation), last_layer(back[-1] if back else n_components, n_inner)]
     decoder += [ACTIVATIONS[activation](), nn.Unflatten(1, inner), *maps_out] if maps_out else [nn.Unflatten(1, shape)]
     return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
@@ -100,7 +100,8 @@ def dense_layers_of(network: Any) -> HiddenLayers:
     return HiddenLayers(owner, network.inputs_, weights, network.activation)
 
 
-def _dense(n_in: int, sizes: Sequence[int], activation: str) -> list[nn.Module]:
+def dense_layers(n_in: int, sizes: Sequence[int], activation: str) -> list[nn.Module]:
+    """Return a dense layer of each size, one upon the other."""
     init = choose_init(activation)
     return [
         dense_layer(a, b, activation=activation, init=init, normalization=None, dropout=0.0)
@@ -108,7 +109,8 @@ def _dense(n_in: int, sizes: Sequence[int], activation: str) -> list[nn.Module]:
     ]
 
 
-def _last(n_in: int, n_out: int) -> nn.Module:
+def last_layer(n_in: int, n_out: int) -> nn.Module:
+    """Return a dense layer without activation."""
     return initialize(nn.Linear(n_in, n_out), "glorot")
 
 

@@ -26,6 +26,8 @@ BACKOFFS = (None, "witten_bell", "kneser_ney")
 LARGEST = 2**63 - 1
 USUAL_DISCOUNT = 0.5
 """Kneser and Ney's discount where no symbol came once, or none twice."""
+N_DISCOUNTS = 3
+"""One of what came once, one of what came twice, and one of all that came more often."""
 
 
 def border_of(n_symbols: int) -> int:
@@ -218,15 +220,24 @@ class ContextTree:
         return Shares(level.counts / whole[level.pairs // self.base], rest)
 
     def _kneser_ney(self, level: Level) -> Shares:
-        """P = max(v(c, x) - D, 0) / v(c) + rest P' with v counting, above the longest contexts, what stood before."""
+        """P = max(v(c, x) - D(v), 0) / v(c) + rest P', v counting, above the longest contexts, what stood before."""
         total = level.sums(level.variety, self.base)
-        own = np.maximum(level.variety - self.discount(level), 0) / total[level.pairs // self.base]
+        own = np.maximum(level.variety - self.discounts(level, level.variety), 0) / total[level.pairs // self.base]
         return Shares(own, np.where(total > 0, 1 - level.sums(own, self.base), 1.0).clip(0))
 
-    def discount(self, level: Level) -> float:
-        """Return D = n₁ / (n₁ + 2 n₂) of Kneser and Ney's rule, from how many pairs came once and twice."""
-        once, twice = int((level.variety == 1).sum()), int((level.variety == 2).sum())
-        return once / (once + 2 * twice) if once and twice else USUAL_DISCOUNT
+    def discounts(self, level: Level, counts: np.ndarray) -> np.ndarray:
+        """Return D of each count (n,): D₁, D₂ or D₃ as it is 1, 2 or more.
+
+        D_k = k - (k + 1) Y n_{k+1} / n_k with Y = n₁ / (n₁ + 2 n₂), from how many pairs n_k came k times; Y for all,
+        as Kneser and Ney had it, where some n_k is 0.
+        """
+        n = np.array([np.count_nonzero(level.variety == k) for k in range(1, N_DISCOUNTS + 2)])
+        usual = n[0] / (n[0] + 2 * n[1]) if n[0] and n[1] else USUAL_DISCOUNT
+        if not n.all():
+            return np.full(len(counts), usual)
+        k = np.arange(1, N_DISCOUNTS + 1)
+        found = (k - (k + 1) * usual * n[1:] / n[:-1]).clip(0, k)
+        return found[np.clip(counts, 1, N_DISCOUNTS).astype(np.int64) - 1]
 
     # What is asked of it
 
@@ -373,10 +384,10 @@ def _trace_level(
         told = f"({written(n[best])} + {kinds}·{written(p[best])}) / ({written(total)} + {kinds})"
         operands |= {before: p}
     else:
-        discount = tree.discount(level)
-        op, formula = "kneser ney", f"{name}[x] = max({count}[x] - D, 0) / Σ {count} + rest {before}[x]"
-        told = f"max({written(n[best])} - {written(discount)}, 0) / {written(total)} + rest·{written(p[best])}"
-        operands |= {before: p, "D": np.array(discount)}
+        discounts = tree.discounts(level, n)
+        op, formula = "kneser ney", f"{name}[x] = max({count}[x] - D[x], 0) / Σ {count} + rest {before}[x]"
+        told = f"max({written(n[best])} - {written(discounts[best])}, 0) / {written(total)} + rest·{written(p[best])}"
+        operands |= {before: p, "D": discounts}
     names.last = name
     why = "What often came behind this state is likely now; the rarer the state, the more the shorter one has to say."
     numbers = f"{cell} = {told} = {written(after[best])}"

@@ -23,21 +23,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from nnzoo.checks import Each, Range, Whole
 from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
-from nnzoo.networks.contrastive import (
-    BoltzmannLayer,
-    ContrastiveNetwork,
-    Downward,
-    likelihood_values,
-)
+from nnzoo.networks.boltzmann_layers import BoltzmannLayer, Downward
+from nnzoo.networks.contrastive_network import ContrastiveNetwork, likelihood_values
 from nnzoo.networks.parameters import with_parameters
-from nnzoo.networks.parts import HiddenLayers
 from nnzoo.networks.unlabelled import fill_missing
 
 BOUND_DRAWS = 10
@@ -146,8 +140,9 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
         from 0 to 1.
     schedule : "constant", "cosine" or "one_cycle", default "cosine"
         Laid out for each layer. The slower a machine moves at the end, the better its chains can follow.
-    n_epochs : int, default 20
-        Passes through the training rows, for each layer.
+    n_epochs : int or "auto", default "auto"
+        Passes through the training rows, for each layer. "auto": 20, or as many as make 300 steps of a layer; a hundred
+        leave weights small.
     Others: those of ContrastiveNetwork.
 
     Attributes
@@ -177,6 +172,7 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
 
     hidden_layer_sizes: Sequence[int] = (500, 500)
 
+    least_steps: ClassVar[int] = 300
     ranges: ClassVar[Mapping[str, Range]] = {
         **ContrastiveNetwork.ranges,
         "hidden_layer_sizes": Each(Whole(1, 10**9), low=1),
@@ -192,16 +188,6 @@ class DeepBeliefNetwork(ContrastiveNetwork, Network):
         return DeepBeliefBody(
             inputs.shape, self.hidden_layer_sizes, gaussian=self.visible_ == "gaussian", n_chains=self.n_chains
         )
-
-    def hidden_layers(self) -> HiddenLayers:
-        """Return the machines as dense layers, for a network that starts from them; variances go into the weights."""
-        check_is_fitted(self)
-        layers: list[tuple[Tensor, Tensor]] = []
-        machines: Any = self.network_.body.layers
-        for machine in machines:
-            precision = 1.0 if machine.log_variance is None else (-machine.log_variance).exp()
-            layers.append((machine.weight.t() * precision, machine.hidden_bias))
-        return HiddenLayers(type(self).__name__, self.inputs_, tuple(layers), "sigmoid")
 
     def impute(self, X: Any) -> np.ndarray:
         """Return the rows with what is missing (NaN) filled in: float64, of the shape of X.

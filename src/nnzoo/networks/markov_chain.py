@@ -7,15 +7,16 @@ Of order k a state is the last k symbols. Long contexts are rare, so a longer on
 symbol shorter, down to all symbols being equally likely:
 
     Witten-Bell   P(x|c) = (n(c, x) + T(c) P(x|c')) / (n(c) + T(c)),  T(c) different symbols behind c
-    Kneser-Ney    P(x|c) = max(v(c, x) - D, 0) / v(c) + rest(c) P(x|c'),  D = n₁ / (n₁ + 2 n₂)
+    Kneser-Ney    P(x|c) = max(v(c, x) - D(v), 0) / v(c) + rest(c) P(x|c')
 
-with v the count for the longest contexts, for shorter ones the number of different symbols that came before.
+with v the count for the longest contexts, for shorter ones the number of different symbols that came before, and a
+discount D each for v = 1, v = 2 and more, from how many pairs came once, twice, three and four times.
 
 The chart draws stochastic units, all joined; a chain has states, and its links have a direction and lead back to where
 they come from, too.
 
 Sources: Markov 1906, 1913; Hayes 2013; Anderson & Goodman 1957 (tests of the order); Witten & Bell 1991; Kneser & Ney
-1995, interpolated as by Chen & Goodman 1999.
+1995, interpolated and with three discounts as by Chen & Goodman 1999.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

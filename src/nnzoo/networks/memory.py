@@ -208,11 +208,11 @@ class RecurrentBody(nn.Module):
                 out = torch.cat([out, back], dim=2)
             states.append(state)
             h = out
-        return self.dropout(h), Carried(tuple(states), *self._pool(h, x, carried))
+        return h, Carried(tuple(states), *self._pool(h, x, carried))
 
     def flat(self, outputs: Tensor, x: Steps) -> Tensor:
         """Return outputs (n, longest, k) of the steps that are there, row after row: (n_steps, k)."""
-        return x.unpadded(outputs)
+        return self.dropout(x.unpadded(outputs))
 
     def summary(self, carried: Carried) -> Tensor:
         """Return one vector for each sequence, (n, n_out)."""

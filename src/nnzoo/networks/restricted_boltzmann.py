@@ -6,8 +6,8 @@
     ΔW = η (⟨v hᵀ⟩_data - ⟨v hᵀ⟩_machine)
 
 The second mean is taken over chains of Gibbs steps, from side to side. Visible units may also be any numbers, normal
-around bᵢ + (Wh)ᵢ. The machine, its learning rule and log Z stand in contrastive.py, because a deep belief network is
-a stack of such machines.
+around bᵢ + (Wh)ᵢ. The machine and log Z stand in boltzmann_layers.py, its learning rule in contrastive.py, because a
+deep belief network is a stack of such machines.
 
 Sources: Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent chains); Salakhutdinov &
 Murray 2008 (log Z by annealing); Montavon & Müller 2012 (centring); Cho, Ilin & Raiko 2011 (Gaussian units).
@@ -28,13 +28,9 @@ from nnzoo.estimator import Network
 from nnzoo.evaluation.rowvalues import RowValues
 from nnzoo.inputs import Inputs
 from nnzoo.networks.boltzmann import generator_of
+from nnzoo.networks.boltzmann_layers import BoltzmannLayer, Downward
 from nnzoo.networks.coding import CODING_RANGES
-from nnzoo.networks.contrastive import (
-    BoltzmannLayer,
-    ContrastiveNetwork,
-    Downward,
-    likelihood_values,
-)
+from nnzoo.networks.contrastive_network import ContrastiveNetwork, likelihood_values
 from nnzoo.networks.parameters import with_parameters
 from nnzoo.networks.unlabelled import fill_missing
 

@@ -403,7 +403,8 @@ class SparseAutoencoder(DescendingParameters, Unlabelled, Network):
         Of "kl": weight β of the divergence between ``rho`` and the means of the units.
     revive : "aux", "resample" or None, default "aux"
         What happens to units that are silent for a pass through the rows, or for 10,000 of them: "aux" lets them
-        learn what the others leave over, "resample" points them to rows of large error. Not used by "kl".
+        learn what the others leave over, "resample" points them to rows of large error. "aux" brings back more of the
+        rows; where units are many more than rows need, it leaves some silent that "resample" uses. Not used by "kl".
     sparse_output : bool, default False
         Whether ``transform`` gives a sparse matrix (CSR).
     kind : None, "table", "image" or "sequence", default None

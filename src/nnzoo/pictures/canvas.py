@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 INK = "#10131a"
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009066", "#7a7f87"
 WIDTH, HEIGHT = 4.8, 3.2
+WIDE = 6.4
+"""Width where long names stand beside the axes."""
 MAX_LABEL = 18
+MAX_NAME = 28
+"""Of a label that has a line of its own."""
 SETTINGS: dict[str, Any] = {
     "text.usetex": False,
     "svg.fonttype": "none",
@@ -68,7 +72,7 @@ def add_legend(axes: "Axes", **where: Any) -> None:
     axes.legend(frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **where)
 
 
-def label(value: object) -> str:
+def label(value: object, longest: int = MAX_LABEL) -> str:
     """Return user content as a short label without control characters.
 
     Examples
@@ -76,8 +80,8 @@ def label(value: object) -> str:
     >>> label("a very long name of a class")
     'a very long name …'
     """
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)[: MAX_LABEL + 1])
-    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value)[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def svg(figure: "Figure", description: str = "") -> str:

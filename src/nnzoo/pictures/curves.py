@@ -1,11 +1,23 @@
 """Curves and points: training, calibration, truth against prediction, intervals side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnzoo.pictures.canvas import BLUE, GREEN, GREY, INK, ORANGE, add_legend, drawing, label, new_figure
+from nnzoo.pictures.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    MAX_NAME,
+    ORANGE,
+    WIDE,
+    add_legend,
+    drawing,
+    label,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,28 +136,77 @@ def lines(curves: Mapping[str, np.ndarray], across: str, up: str) -> "Figure":
 
 
 def intervals(
-    names: Sequence[str], values: Sequence[float], ends: Sequence[tuple[float | None, float | None]], title: str
+    names: Sequence[str],
+    values: Sequence[float],
+    ends: Sequence[tuple[float | None, float | None]],
+    title: str,
+    *,
+    marked: int | None = 0,
+    quiet: Collection[int] = (),
+    within: tuple[float, float] | None = None,
+    line: float | None = None,
 ) -> "Figure":
-    """Return one dot with its 95 % interval per name, the first name apart in colour and on top.
+    """Return one dot with its 95 % interval per name, one of them apart in colour.
 
     Parameters
     ----------
     names, values, ends
-        Per row of the picture; an end may be None.
+        Per row of the picture, from the top; an end may be None.
     title : str
         Of the axis.
+    marked : int or None, default 0
+        Row to set apart.
+    quiet : collection of int
+        Rows in grey.
+    within : (low, high), optional
+        What lies outside is drawn at the border, as an arrow.
+    line : float, optional
+        Value to draw a dashed line at.
     """
+    low_end, high_end = within or (-np.inf, np.inf)
     with drawing():
-        figure, axes = new_figure(height=0.8 + 0.35 * len(names))
+        figure, axes = new_figure(WIDE, 0.8 + 0.3 * len(names))
+        if line is not None:
+            axes.axvline(line, linestyle="--", color=GREY, linewidth=1)
         for i in range(len(names)):
-            colour = ORANGE if i == 0 else BLUE
+            colour = ORANGE if i == marked else GREY if i in quiet else BLUE
             low, high = ends[i]
             if low is not None and high is not None:
-                axes.plot([low, high], [i, i], color=colour, linewidth=2)
-            axes.plot(values[i], i, "D" if i == 0 else "o", color=colour)
-        axes.set_yticks(range(len(names)), [label(name) for name in names], color=INK, parse_math=False)
+                axes.plot(np.clip([low, high], low_end, high_end), [i, i], color=colour, linewidth=2)
+            shape = "<" if values[i] < low_end else ">" if values[i] > high_end else "D" if i == marked else "o"
+            axes.plot(np.clip(values[i], low_end, high_end), i, shape, color=colour)
+        written = [label(name, MAX_NAME) for name in names]
+        axes.set_yticks(range(len(names)), written, color=INK, parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(title)
+    return figure
+
+
+def learning_curves(curves: Mapping[str, Mapping[float, Sequence[float]]], up: str) -> "Figure":
+    """Return a line a name through the means of its scores, a dot a score; at most four names.
+
+    Parameters
+    ----------
+    curves : mapping of str to mapping of float to sequence of float
+        Name to scores by share of the training rows, above 0 and at most 1; at least one.
+    up : str
+        What the score is.
+    """
+    shares = sorted({share for curve in curves.values() for share in curve})
+    with drawing():
+        figure, axes = new_figure(WIDE)
+        for (name, curve), (colour, style) in zip(curves.items(), STYLES, strict=False):
+            own = sorted(curve)
+            means = [float(np.mean(curve[share])) for share in own]
+            axes.plot(own, means, style, color=colour, label=label(name, MAX_NAME), linewidth=1.8)
+            for share in own:
+                axes.plot([share] * len(curve[share]), curve[share], "o", color=colour, markersize=3)
+        axes.set_xscale("log", base=2)
+        axes.minorticks_off()
+        axes.set_xticks(shares, [f"{share:.3g}" if share < 1 else "all" for share in shares], color=INK)
+        axes.set_xlabel("share of the training rows")
+        axes.set_ylabel(up)
+        add_legend(axes)
     return figure
 
 

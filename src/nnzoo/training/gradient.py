@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ class GradientTrainer:
             loss = self._move(batch, generator, n_parts)
         self._n_moves += 1
         if self.average is not None:
-            self._update_average(self.average)
+            move_mean(self.average, self.network, AVERAGE_DECAY)
         return {"loss": loss}
 
     def measure(self, batch: Batch) -> float:
@@ -249,7 +250,7 @@ class GradientTrainer:
             loss = self._loss(batch, network)
         loss = loss if len(batch) == n_rows else loss * (len(batch) / n_rows)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        return loss.detach(), [_laid_out_as(p, g) for p, g in zip(self.parameters, gradients, strict=True)]
+        return loss.detach(), [laid_out_as(p, g) for p, g in zip(self.parameters, gradients, strict=True)]
 
     def _copies_for(self, n_parts: int) -> list[nn.Module]:
         """Return a module for each part: the network, or copies with buffers of their own.
@@ -278,10 +279,7 @@ class GradientTrainer:
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        # torch.nn.utils.get_total_norm gives the same in three times as long.
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore[reportPrivateImportUsage]
-        if not math.isfinite(loss) or not math.isfinite(norm.item()):
-            raise NotFinite(loss=loss, gradient_norm=norm.item())
+        norm = check_finite(loss, gradients)
         if self.settings.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
 
@@ -305,15 +303,6 @@ class GradientTrainer:
         self.finished = all(torch.equal(old, new) for old, new in zip(before, self.parameters, strict=True))
         return loss
 
-    def _update_average(self, average: nn.Module) -> None:
-        with torch.no_grad():
-            live = self.network.state_dict()
-            for name, mean in average.state_dict().items():
-                if mean.is_floating_point():
-                    mean.lerp_(live[name], 1 - AVERAGE_DECAY)
-                else:
-                    mean.copy_(live[name])
-
 
 def rate_factor(settings: GradientSettings, step: int) -> float:
     """Return the share of the learning rate at a step: a pure function of the step, so nothing else need be stored.
@@ -333,6 +322,39 @@ def rate_factor(settings: GradientSettings, step: int) -> float:
     return warm
 
 
+def check_finite(loss: float, gradients: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """Return the norm of a gradient.
+
+    Raises
+    ------
+    NotFinite
+        It, or the loss, is not finite.
+    """
+    # torch.nn.utils.get_total_norm gives the same in three times as long.
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore[reportPrivateImportUsage]
+    if not math.isfinite(loss) or not math.isfinite(norm.item()):
+        raise NotFinite(loss=loss, gradient_norm=norm.item())
+    return norm
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """Return a gradient in the type and memory layout of its parameter, which fused optimisers take for granted."""
+    if gradient is None or (gradient.dtype == parameter.dtype and gradient.stride() == parameter.stride()):
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+@torch.no_grad()
+def move_mean(mean: nn.Module, live: nn.Module, decay: float) -> None:
+    """Move the weights of a module, means over the steps, towards those of its living double; counts are copied."""
+    kept, new = (chain(module.parameters(), module.buffers()) for module in (mean, live))
+    for own, other in zip(kept, new, strict=True):
+        if own.is_floating_point():
+            own.lerp_(other, 1 - decay)
+        else:
+            own.copy_(other)
+
+
 def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
@@ -347,13 +369,6 @@ def _refresh(copies: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
         for copy, parameter in zip(copies, parameters, strict=True):
             if copy is not parameter:
                 copy.copy_(parameter)
-
-
-def _laid_out_as(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
-    """Return a gradient in the type and memory layout of its parameter, which fused optimisers take for granted."""
-    if gradient is None or (gradient.dtype == parameter.dtype and gradient.stride() == parameter.stride()):
-        return gradient
-    return torch.empty_like(parameter).copy_(gradient)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -37,7 +37,7 @@ class Progress:
         passed = now - self._started
         left = passed * (self.n_epochs / epochs_done - 1) if epochs_done > 0 else 0.0
         self._write(
-            f"epoch {epochs_done:.1f} of {self.n_epochs}  {losses()}  {_clock(passed)}, at most {_clock(left)} left"
+            f"epoch {epochs_done:.1f} of {self.n_epochs}  {losses()}  {clock(passed)}, at most {clock(left)} left"
         )
 
     def finish(self, line: str) -> None:
@@ -53,7 +53,14 @@ class Progress:
         self._width = len(line)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time as a clock would say it.
+
+    Examples
+    --------
+    >>> clock(8.2), clock(100), clock(3700)
+    ('8 s', '1 min 40 s', '1 h 01 min')
+    """
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(int(seconds), 60)
