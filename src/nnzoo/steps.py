@@ -25,8 +25,9 @@ from nnzoo.errors import DataError, SchemaError, UsageError, counted, listing, q
 from nnzoo.estimator import Network
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
+from nnzoo.manifest import architecture, plain_params
 from nnzoo.measuring import measure, measure_unlabelled
-from nnzoo.model import Model, Provenance, architecture, plain_params, surroundings
+from nnzoo.model import Model, Provenance, surroundings
 from nnzoo.networks.own_body import OwnBody
 from nnzoo.prediction.decode import Decoder
 from nnzoo.prediction.images import ImageDecoder

@@ -70,6 +70,7 @@ def test_training_sees_every_row_but_those_kept_apart(path):
     assert sorted(trained) == sorted(set(range(1, N + 1)) - apart)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["perceptron", "feed-forward"])
 def test_it_learns_better_than_from_the_sample_alone_and_again_the_same_bits(path, network, tmp_path):
     data = load(path, target="label", sample_rows=1600)

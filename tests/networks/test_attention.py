@@ -251,6 +251,7 @@ def test_the_step_that_matters_is_found(body, seed):
     assert net.score(X, y) > max(y.mean(), 1 - y.mean()) + 0.2
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_target_for_each_step_is_learned_from_what_stands_behind_it(body):
     draw = np.random.default_rng(0)
@@ -263,6 +264,7 @@ def test_a_target_for_each_step_is_learned_from_what_stands_behind_it(body):
     assert [len(each) for each in net.predict(rows)] == [len(row) for row in rows]
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("bptt_steps", [None, 10])
 def test_codes_are_sampled_as_they_were_learned(body, bptt_steps):
@@ -315,11 +317,13 @@ def reverser(request):
     return generating(request.param, *settings).fit(questions, [q[::-1] for q in questions])
 
 
+@pytest.mark.slow
 def test_strings_are_answered_by_their_reverse(reverser):
     fresh = strings(100, 1)
     assert reverser.score(fresh, [q[::-1] for q in fresh]) > 0.9
 
 
+@pytest.mark.slow
 def test_greedy_search_is_beam_search_of_width_1_and_says_the_likeliest_code_every_time(reverser):
     questions, border = strings(12, 2), len(reverser.classes_) - 1
     for question, found in zip(questions, reverser.set_params(n_beams=1).predict(questions), strict=True):
@@ -333,6 +337,7 @@ def test_greedy_search_is_beam_search_of_width_1_and_says_the_likeliest_code_eve
         assert found.tolist() == said
 
 
+@pytest.mark.slow
 def test_more_beams_find_answers_at_least_as_likely(reverser):
     questions, border = strings(30, 3), len(reverser.classes_) - 1
 
@@ -367,6 +372,7 @@ def test_beam_search_finds_what_a_greedy_one_misses():
     )
 
 
+@pytest.mark.slow
 def test_an_answer_does_not_depend_on_what_is_said_later(reverser):
     border = len(reverser.classes_) - 1
     rows = [np.array([1, 2, 3, border, 3, 2, 1.0]), np.array([1, 2, 3, border, 3, 5, 5.0])]
@@ -376,6 +382,7 @@ def test_an_answer_does_not_depend_on_what_is_said_later(reverser):
     assert not torch.equal(first[2:], second[2:])
 
 
+@pytest.mark.slow
 def test_generating_network_is_saved_with_the_length_of_its_answers(reverser, tmp_path):
     questions = strings(9, 4)
     Model(reverser).save(tmp_path / "m.nnzoo")
@@ -385,6 +392,7 @@ def test_generating_network_is_saved_with_the_length_of_its_answers(reverser, tm
     np.testing.assert_array_equal(again.transform(questions), reverser.transform(questions))
 
 
+@pytest.mark.slow
 def test_what_a_generating_network_looks_at_is_traced(reverser):
     steps = list(reverser.trace([np.array([1, 2, 3])]))
     looks = [step for step in steps if step.op == "attention"]
@@ -421,11 +429,13 @@ def test_what_cannot_be_is_refused_in_words(options, X, y, message):
         AttentionNetwork(**(QUICK | options)).fit(X, y)
 
 
+@pytest.mark.slow
 def test_scores_of_a_generating_network_are_refused(reverser):
     with pytest.raises(UsageError, match="gives answers, no scores of classes"):
         reverser.predict_proba([np.array([1, 2])])
 
 
+@pytest.mark.slow
 def test_codes_that_were_never_seen_are_read_as_unknown(reverser):
     assert [a.tolist() for a in reverser.predict([[1, 99, 2]])] == [a.tolist() for a in reverser.predict([[1, 0, 2]])]
 

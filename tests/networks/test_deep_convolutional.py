@@ -601,6 +601,7 @@ def test_class_weights_move_the_share_of_predictions():
     assert shares[0] < shares[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [{"pool": "average"}, {"padding": "circular"}, {"padding": "full"}, {"padding": ["valid", "same"]},

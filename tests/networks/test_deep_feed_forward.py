@@ -186,6 +186,7 @@ def test_it_learns_two_moons_that_no_line_parts(seed):
     assert net.score(X_test, y_test) > line + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_learns_digits_beyond_what_a_line_learns_from_the_same_columns(seed):
     X, y = load_digits(return_X_y=True)

@@ -297,6 +297,7 @@ def test_learns_values(seed):
     assert net.score(X[300:], y[300:]) > 0.25 > DummyRegressor().fit(X[:300], y[:300]).score(X[300:], y[300:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -310,6 +311,7 @@ def test_every_setting_learns(params):
     assert net.fit(digits.images[:700], digits.target[:700]).score(digits.images[700:], digits.target[700:]) > 0.6
 
 
+@pytest.mark.slow
 def test_depth_that_a_plain_network_cannot_use_is_no_hindrance():
     """56 layers of 16 units without normalisation, 5 epochs: shortcuts alone make the difference."""
     X, y = load_digits(return_X_y=True)

@@ -143,6 +143,7 @@ def test_what_comes_back_points_along_the_slope_of_the_density():
     np.testing.assert_allclose((back - z) / s**2, slope, atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_cleans_fresh_digits_better_than_least_squares(digits, seed):
     X, fresh = digits[:1400], digits[1400:]

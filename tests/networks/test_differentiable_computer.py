@@ -101,6 +101,7 @@ def test_a_copy_of_one_vector_is_learned_bit_by_bit(seed):
     assert fresh.bits_right(net.predict(fresh.X)) > 0.75
 
 
+@pytest.mark.slow
 def test_both_tasks_are_learned_and_vectors_are_given():
     draw = np.random.default_rng(0)
     rows = [draw.normal(size=(n, 2)) for n in draw.integers(3, 6, 80)]

@@ -180,6 +180,7 @@ def test_first_units_lie_on_the_plane_of_the_principal_components():
     np.testing.assert_allclose(axes.norm(dim=1), values[:2] / np.sqrt(40))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("method", ["batch", "online"])
 def test_it_maps_digits_better_than_the_mean_row_and_keeps_neighbours(seed, method):

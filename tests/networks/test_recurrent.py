@@ -144,6 +144,7 @@ def test_windows_of_time_give_what_the_whole_gives(network, pooling):
     assert torch.allclose(whole, body.summary(carried), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ALL)
 def test_the_lag_of_a_first_value_is_learned(network):
     draw = np.random.default_rng(0)

@@ -119,6 +119,7 @@ def test_divergence_is_the_mean_of_what_codes_drawn_give():
     assert abs(drawn.mean() - divergence(mean, log_variance)) < 3 * drawn.std() / math.sqrt(len(drawn))
 
 
+@pytest.mark.slow
 def test_linear_one_has_the_likelihood_of_probabilistic_components():
     """Lucas et al. 2019: at its best the bound of a linear one is log p(x) of probabilistic principal components."""
     X = load_iris(return_X_y=True)[0]
@@ -167,6 +168,7 @@ def test_missing_pixels_are_filled_in_and_the_others_stay(digits):
     assert lost < 0.9 * mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_gives_fresh_digits_a_higher_likelihood_than_probabilistic_components(digits, seed):
     X, fresh = digits[:1400], digits[1400:]
@@ -277,6 +279,7 @@ def test_five_steps_without_a_target(tmp_path):
     assert set(loaded.sample(20, seed=0)["island"]) <= {"Biscoe", "Dream", "Torgersen"}
 
 
+@pytest.mark.slow
 def test_report_of_images_shows_what_comes_back_and_what_is_drawn(tmp_path):
     data = nnzoo.load("fashion-sample")
     params = {"n_epochs": 1, "hidden_layer_sizes": [8]}

@@ -13,7 +13,8 @@ import torch
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError, UsageError
-from nnzoo.estimator import FittedState, Rows
+from nnzoo.estimator import Rows
+from nnzoo.fitted import FittedState
 from nnzoo.heads import choose_head
 from nnzoo.networks.remembering import Remembering
 from nnzoo.ragged import Ragged

@@ -37,8 +37,8 @@ from nnzoo.networks.boltzmann import (
 from nnzoo.networks.boltzmann_learning import BoltzmannTrainer
 from nnzoo.networks.boltzmann_units import MAX_EXACT, MEAN_FIELD_ROUNDS, PIECE_ROWS, BoltzmannUnits, mean_field
 from nnzoo.networks.levels import Levels, round_levels
+from nnzoo.networks.parameters import UnlabelledParameters, with_parameters
 from nnzoo.networks.unlabelled import (
-    UNLABELLED_RANGES,
     Unlabelled,
     drawn_images,
     read_with_gaps,
@@ -139,7 +139,8 @@ def trace_machine(body: BoltzmannBody, x: Tensor, output: Tensor, names: Names) 
     )
 
 
-class BoltzmannMachine(Unlabelled, Network):
+@with_parameters
+class BoltzmannMachine(UnlabelledParameters, Unlabelled, Network):
     """Boltzmann machine: learns how likely rows of 0 and 1 are, and fills in what is missing of them.
 
     p(s) = exp(½ sᵀWs + b·s) / Z over visible and hidden units, any two of which may be joined. A number is taken for 1
@@ -172,13 +173,9 @@ class BoltzmannMachine(Unlabelled, Network):
     n_epochs : int, default 50
     weight_decay : float, default 0.0
         L2 penalty of W.
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
     device : "auto", "cpu", "cuda" or "mps", default "auto"
         Chains run on the processor.
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of UnlabelledParameters.
 
     Attributes
     ----------
@@ -217,10 +214,24 @@ class BoltzmannMachine(Unlabelled, Network):
     [[1.0, 1.0, 0.0, 0.0]]
     """
 
-    kinds = ("table", "image", "sequence")
-    trains_in_bfloat16 = False
+    n_components: int = 8
+    visible_links: bool | Sequence[int] = True
+    hidden_links: bool = True
+    method: str = "auto"
+    n_gibbs_steps: int = 1
+    n_chains: int = 100
+    start_temperature: float = 1.0
+    centering: bool = True
+    learning_rate: float = 0.1
+    schedule: str = "cosine"
+    batch_size: int = 100
+    n_epochs: int = 50
+    weight_decay: float = 0.0
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    trains_in_bfloat16: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
-        **UNLABELLED_RANGES,
+        **UnlabelledParameters.ranges,
         **CHAIN_RANGES,
         "n_components": Whole(0, 10**6),
         "visible_links": either(Truth(), Each(Whole(0), low=1, high=10**6)),
@@ -230,49 +241,6 @@ class BoltzmannMachine(Unlabelled, Network):
         "n_epochs": LOOP_RANGES["n_epochs"],
         **{name: GRADIENT_RANGES[name] for name in ("learning_rate", "schedule", "batch_size", "weight_decay")},
     }
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 8,
-        visible_links: bool | Sequence[int] = True,
-        hidden_links: bool = True,
-        method: str = "auto",
-        n_gibbs_steps: int = 1,
-        n_chains: int = 100,
-        start_temperature: float = 1.0,
-        centering: bool = True,
-        learning_rate: float = 0.1,
-        schedule: str = "cosine",
-        batch_size: int = 100,
-        n_epochs: int = 50,
-        weight_decay: float = 0.0,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.visible_links = visible_links
-        self.hidden_links = hidden_links
-        self.method = method
-        self.n_gibbs_steps = n_gibbs_steps
-        self.n_chains = n_chains
-        self.start_temperature = start_temperature
-        self.centering = centering
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.weight_decay = weight_decay
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def coef_(self) -> np.ndarray:

@@ -36,6 +36,7 @@ from nnzoo.estimator import Network, Rows, only_if
 from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, as_bytes, draw_linearly
 from nnzoo.inputs import PIXEL_MAX, Inputs
 from nnzoo.networks.coding import FromMaps
+from nnzoo.networks.parameters import GradientParameters, with_parameters
 from nnzoo.networks.parts import ACTIVATIONS, choose_init, initialize, layer_widths
 from nnzoo.networks.sparse_coding import SparseCodingBody
 from nnzoo.networks.unlabelled import (
@@ -201,7 +202,8 @@ def _generates(network: "DeconvolutionalNetwork") -> bool:
     return network.mode == "generate"
 
 
-class DeconvolutionalNetwork(Unlabelled, Network):
+@with_parameters
+class DeconvolutionalNetwork(GradientParameters, Unlabelled, Network):
     """Deconvolutional network: images from filters, laid down by sparse feature maps, or drawn from labels.
 
     "code" finds for every image feature maps z of which most numbers are 0, min ½ Σ ‖u - Σ_k z_k ∗ f_k‖² + λ Σ |z|, and
@@ -233,20 +235,8 @@ class DeconvolutionalNetwork(Unlabelled, Network):
     batch_size : int, default 16
     n_epochs : int, default 5
         Passes through the training images, at most. "code" has few weights: some thousand images in all are enough.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
     kind : None or "image", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of GradientParameters.
 
     Attributes
     ----------
@@ -279,8 +269,20 @@ class DeconvolutionalNetwork(Unlabelled, Network):
     (2, 8, 8, 1)
     """
 
-    kinds = ("image",)
-    trains_in_bfloat16 = False
+    mode: str = "code"
+    n_filters: Sequence[int] | None = None
+    kernel_size: int = 7
+    l1: float = 1.0
+    n_inference_steps: int = 50
+    upsample: str = "resize"
+    activation: str = "leaky_relu"
+    learning_rate: float = 5e-3
+    schedule: str = "cosine"
+    batch_size: int = 16
+    n_epochs: int = 5
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+    trains_in_bfloat16: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
         **UNLABELLED_GRADIENT_RANGES,
         "mode": OneOf(MODES),
@@ -292,57 +294,6 @@ class DeconvolutionalNetwork(Unlabelled, Network):
         "activation": OneOf(tuple(ACTIVATIONS)),
         "kind": OneOf((None, "image")),
     }
-
-    def __init__(
-        self,
-        *,
-        mode: str = "code",
-        n_filters: Sequence[int] | None = None,
-        kernel_size: int = 7,
-        l1: float = 1.0,
-        n_inference_steps: int = 50,
-        upsample: str = "resize",
-        activation: str = "leaky_relu",
-        optimizer: str = "adam",
-        learning_rate: float = 5e-3,
-        schedule: str = "cosine",
-        batch_size: int = 16,
-        n_epochs: int = 5,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.mode = mode
-        self.n_filters = n_filters
-        self.kernel_size = kernel_size
-        self.l1 = l1
-        self.n_inference_steps = n_inference_steps
-        self.upsample = upsample
-        self.activation = activation
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def reads_target(self) -> bool:

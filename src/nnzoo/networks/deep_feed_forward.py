@@ -26,11 +26,11 @@ from nnzoo.checks import Each, Offering, OneOf, Range, Real, Truth, Whole, eithe
 from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.errors import DataError, UsageError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
+from nnzoo.estimator import GRADIENT_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
 from nnzoo.networks.backpropagation import dense_trainer
+from nnzoo.networks.parameters import DenseParameters, with_parameters
 from nnzoo.networks.parts import (
-    DENSE_RANGES,
     OPTIONAL_INIT,
     HiddenLayers,
     TableInput,
@@ -88,7 +88,8 @@ class DeepFeedForwardBody(nn.Module):
             layer[0].bias.copy_(bias)
 
 
-class DeepFeedForward(Encoder, Network):
+@with_parameters
+class DeepFeedForward(DenseParameters, Encoder, Network):
     """Feed-forward network with any number of hidden layers, trained by backpropagation.
 
     h₀ = x, hₗ = f(Wₗ hₗ₋₁ + bₗ), o = g(W h_L + b). ``hidden_layer_sizes=()`` is linear, logistic or softmax regression.
@@ -100,63 +101,25 @@ class DeepFeedForward(Encoder, Network):
     task : "classification" or "regression", default "classification"
     hidden_layer_sizes : sequence of int, default (256, 128)
         Units of each hidden layer, from 1; may be empty.
-    activation : str, default "relu"
-        f: "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
     init : None, "he", "glorot", "lecun" or "orthogonal", default None
         Initial weights of the hidden layers; None follows the activation.
     start_from : None or a fitted network, default None
         An Autoencoder, DenoisingAutoencoder or another with ``hidden_layers()``: the first hidden layers begin with the
         weights of its layers, as far as either has any, and inputs are scaled as there. Sizes and activation must
         agree. A model file holds what was learned, and None here.
-    dropout : float, default 0.0
-        Share of hidden units left out at random in a training step.
-    normalization : None, "batch" or "layer", default None
     optimizer : "auto", "adam", "adamw", "sgd" or "lbfgs", default "auto"
         "auto": "adam" with hidden layers. Without one the loss is convex, and "lbfgs" goes to its bottom.
-    learning_rate : float, default 0.001
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     warmup : float, default 0.0
         Share of all steps in which the learning rate rises from zero.
     average : bool, default False
         Whether to keep a running mean of the weights (decay 0.99 a step) and to predict with it.
-    batch_size : int, default 256
-        Rows a step; up to this many rows a step takes all.
-    n_epochs : int, default 200
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
     weight_decay : float or "auto", default "auto"
         L2 penalty. "auto": 1e-4 with hidden layers, none without.
-    clip_norm : float or None, default None
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
-    categorical_features : list of int or None
-        Columns that hold category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
-    kind : None, "table", "image" or "sequence", default None
-        What the arrays are; None takes rows of two dimensions as a table and refuses all else. Images and sequences
-        are flattened; images that come as bytes stay bytes, and are divided by 255 and standardised as a whole.
-    input_shape : tuple of int or None
-        Shape of a row, (height, width[, channels]), where images come flat.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-        "auto": float64 below 1,000 rows, else float32.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of DenseParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised inputs (n, n_features) to scores (n, n_scores).
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-        A column a quantity, an entry an epoch.
-    best_epoch_ : int
-        The epoch whose weights were kept.
+    Others: those of DenseParameters.
 
     References
     ----------
@@ -174,11 +137,17 @@ class DeepFeedForward(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image", "sequence")
+    hidden_layer_sizes: Sequence[int] = (256, 128)
+    init: str | None = None
+    start_from: Any = None
+    optimizer: str = "auto"
+    warmup: float = 0.0
+    average: bool = False
+    weight_decay: float | str = "auto"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **TABLE_RANGES,
-        **GRADIENT_RANGES,
-        **DENSE_RANGES,
+        **DenseParameters.ranges,
         "hidden_layer_sizes": Each(Whole(1, 10**9), high=1000),
         "init": OPTIONAL_INIT,
         "start_from": either(OneOf((None,)), Offering("hidden_layers", "a network with hidden_layers()")),
@@ -187,65 +156,6 @@ class DeepFeedForward(Encoder, Network):
         "warmup": Real(0.0, 1.0),
         "average": Truth(),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        hidden_layer_sizes: Sequence[int] = (256, 128),
-        activation: str = "relu",
-        init: str | None = None,
-        start_from: Any = None,
-        dropout: float = 0.0,
-        normalization: str | None = None,
-        optimizer: str = "auto",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        warmup: float = 0.0,
-        average: bool = False,
-        batch_size: int = 256,
-        n_epochs: int = 200,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float | str = "auto",
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.start_from = start_from
-        self.dropout = dropout
-        self.normalization = normalization
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.warmup = warmup
-        self.average = average
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body; images and sequences are flattened."""

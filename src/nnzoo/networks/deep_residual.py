@@ -28,8 +28,9 @@ from torch.nn import functional
 from nnzoo.checks import Each, OneOf, Range, Real, Truth, Whole
 from nnzoo.engine import draws
 from nnzoo.errors import ParameterError
-from nnzoo.estimator import GRADIENT_RANGES, TABLE_RANGES, Encoder, Network
+from nnzoo.estimator import TABLE_RANGES, Encoder, Network
 from nnzoo.inputs import Inputs
+from nnzoo.networks.parameters import TableParameters, with_parameters
 from nnzoo.networks.parts import ChannelsFirst, TableInput, initialize
 from nnzoo.opsteps import mean_over_places
 from nnzoo.trace import Step, cell_name, factor, largest, written
@@ -249,7 +250,8 @@ def ends(
     return nn.Sequential(first, *activated), nn.Sequential()
 
 
-class DeepResidualNetwork(Encoder, Network):
+@with_parameters
+class DeepResidualNetwork(TableParameters, Encoder, Network):
     """Residual network: dense blocks for tables, convolutional blocks for images.
 
     y = x + F(x), block behind block. Rows of two dimensions are read as a table; an array (n, H, W) as grey images,
@@ -277,46 +279,28 @@ class DeepResidualNetwork(Encoder, Network):
     normalization : "batch" or None, default "batch"
     stochastic_depth : float, default 0.0
         Share of the rows that go past the last block in a training step; it grows from block to block.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.001
-        Not used by "lbfgs".
     schedule : "constant", "cosine" or "one_cycle", default "constant"
         "one_cycle" with a learning rate of 0.01 learns fastest where the number of epochs is known.
     batch_size : int, default 256
         Rows a step. The normalisation needs some dozens of steps in all: take less where there are few rows.
     n_epochs : int, default 100
         Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0001
-        L2 penalty.
-    clip_norm : float or None, default None
-        Largest norm of the gradient.
-    class_weight : None, "balanced" or dict of label to weight
     categorical_features : list of int or None
         Columns that hold category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
     kind : None, "table" or "image", default None
         What the arrays are; None takes rows of two dimensions as a table, all else as images.
     input_shape : list of int or None
         Shape of a row, (height, width[, channels]), where images come flat.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
     precision : "auto", "float64", "float32" or "bfloat16", default "auto"
         "auto": float64 below 1,000 rows, for images of at most 100,000 numbers in all; bfloat16 from 1,000 images on,
         where the processor multiplies in it; else float32. What was trained in bfloat16 predicts in float32.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of TableParameters.
 
     Attributes
     ----------
     network_ : torch.nn.Module
         Rows (n, *shape) to scores (n, n_scores).
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-    best_epoch_ : int
+    Others: those of TableParameters.
 
     Notes
     -----
@@ -339,10 +323,22 @@ class DeepResidualNetwork(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image")
+    n_blocks: int = 4
+    n_hidden: int = 128
+    depth: int = 20
+    n_filters: Sequence[int] = (16, 32, 64)
+    pre_activation: bool = True
+    shortcut: str = "pad"
+    shortcuts: bool = True
+    normalization: str | None = "batch"
+    stochastic_depth: float = 0.0
+    n_epochs: int = 100
+    categorical_features: Sequence[int] | None = None
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **TABLE_RANGES,
-        **GRADIENT_RANGES,
+        **TableParameters.ranges,
+        "categorical_features": TABLE_RANGES["categorical_features"],
         "kind": OneOf((None, "table", "image")),
         "n_blocks": Whole(1, 10_000),
         "n_hidden": Whole(1, 10**9),
@@ -354,67 +350,6 @@ class DeepResidualNetwork(Encoder, Network):
         "normalization": OneOf((None, "batch")),
         "stochastic_depth": Real(0.0, 0.99),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        n_blocks: int = 4,
-        n_hidden: int = 128,
-        depth: int = 20,
-        n_filters: Sequence[int] = (16, 32, 64),
-        pre_activation: bool = True,
-        shortcut: str = "pad",
-        shortcuts: bool = True,
-        normalization: str | None = "batch",
-        stochastic_depth: float = 0.0,
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        batch_size: int = 256,
-        n_epochs: int = 100,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 1e-4,
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[object, float] | None = None,
-        categorical_features: Sequence[int] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.n_blocks = n_blocks
-        self.n_hidden = n_hidden
-        self.depth = depth
-        self.n_filters = n_filters
-        self.pre_activation = pre_activation
-        self.shortcut = shortcut
-        self.shortcuts = shortcuts
-        self.normalization = normalization
-        self.stochastic_depth = stochastic_depth
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.categorical_features = categorical_features
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return the untrained body: dense blocks for a table, convolutional ones for images."""

@@ -26,12 +26,13 @@ from nnzoo.checks import OneOf, Range, Real, Truth, Whole
 from nnzoo.estimator import LEARNER_RANGES, Encoder, Network, Rows, ScoreNetwork
 from nnzoo.inputs import Inputs
 from nnzoo.networks.kernels import GAMMA, KernelFeatures, gaussian, trace_gaussian
+from nnzoo.networks.parameters import ReadoutParameters, with_parameters
 from nnzoo.networks.parts import ACTIVATIONS
 from nnzoo.opsteps import activation
 from nnzoo.trace import MAX_SHOWN, Step
 from nnzoo.tracing import Names, array, trace_layers
 from nnzoo.training.loop import LoopSettings
-from nnzoo.training.readout import READOUT_RANGES, ReadoutTrainer, one_pass, with_sums
+from nnzoo.training.readout import ReadoutTrainer, one_pass, with_sums
 
 LINKED_SHARE = 0.1
 """Share of the inputs that a unit of ``weights="sparse"`` sees; one at least."""
@@ -152,7 +153,8 @@ def _uniform(*shape: int) -> Tensor:
     return math.sqrt(3) * (2 * torch.rand(*shape) - 1)
 
 
-class ExtremeLearningMachine(Encoder, Network):
+@with_parameters
+class ExtremeLearningMachine(ReadoutParameters, Encoder, Network):
     """Extreme learning machine: random hidden units and a readout by least squares, in one pass over the rows.
 
     H = f(X W + b) with W and b drawn once; β = (HᵀH + λI)⁻¹ HᵀT. Inputs are standardised with weighted means and
@@ -176,27 +178,12 @@ class ExtremeLearningMachine(Encoder, Network):
         "rbf": the kernel form, kernel ridge regression, without random units and without b.
     gamma : "scale" or float, default "scale"
         γ of the kernel exp(-γ ‖x - z‖²) of standardised rows; "scale" is 1 over the number of inputs.
-    ridge : float or "gcv", default "gcv"
-        λ; "gcv" takes, of 25 values, the one with the least leave-one-out error.
-    class_weight : None, "balanced" or dict of label to weight
-    kind : None, "table", "image" or "sequence", default None
-        What the arrays are; images and sequences are flattened.
-    input_shape : tuple of int or None
-        Shape of a row, (height, width[, channels]), where images come flat.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ReadoutParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised inputs (n, n_features) to scores (n, n_scores).
-    ridge_ : float
-        λ of the readout.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-        "train_loss" is the least squared error of the coded targets with its penalty, a row.
+    Others: those of ReadoutParameters.
 
     References
     ----------
@@ -213,11 +200,20 @@ class ExtremeLearningMachine(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image", "sequence")
-    own_counts = ("n_rows_kept",)
+    n_hidden: int = 500
+    activation: str = "sigmoid"
+    weights: str = "uniform"
+    input_scaling: float = 1.0
+    direct_links: bool = False
+    kernel: str | None = None
+    gamma: str | float = "scale"
+    device: str = "auto"
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    own_counts: ClassVar[tuple[str, ...]] = ("n_rows_kept",)
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name != "precision"},
-        **READOUT_RANGES,
+        **ReadoutParameters.ranges,
+        "device": LEARNER_RANGES["device"],
         "n_hidden": Whole(1, 10**9),
         "activation": OneOf(("sigmoid", "tanh", "relu", "sin", "rbf")),
         "weights": OneOf(("uniform", "normal", "orthogonal", "sparse")),
@@ -226,41 +222,6 @@ class ExtremeLearningMachine(Encoder, Network):
         "kernel": OneOf((None, "rbf")),
         "gamma": GAMMA,
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        n_hidden: int = 500,
-        activation: str = "sigmoid",
-        weights: str = "uniform",
-        input_scaling: float = 1.0,
-        direct_links: bool = False,
-        kernel: str | None = None,
-        gamma: str | float = "scale",
-        ridge: float | str = "gcv",
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.n_hidden = n_hidden
-        self.activation = activation
-        self.weights = weights
-        self.input_scaling = input_scaling
-        self.direct_links = direct_links
-        self.kernel = kernel
-        self.gamma = gamma
-        self.ridge = ridge
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def ridge_(self) -> float:

@@ -36,8 +36,9 @@ from nnzoo.engine.device import Arithmetic
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import DataError, UsageError
-from nnzoo.estimator import FittedState, Network, Rows
+from nnzoo.estimator import Network, Rows
 from nnzoo.evaluation.rowvalues import Competitor, RowValues, Shown, timed_competitor
+from nnzoo.fitted import FittedState
 from nnzoo.inputs import Inputs
 from nnzoo.networks.contexts import (
     BACKOFFS,

@@ -6,18 +6,19 @@ The module takes standardised rows (n, n_features) and gives features (n, n_out)
 here so that a user's own architecture gets the loop, the recipe, the honest evaluation and the model file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import field
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from nnzoo.checks import Range
 from nnzoo.errors import ParameterError
-from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, Encoder, Network
+from nnzoo.estimator import Encoder, Network
 from nnzoo.inputs import Inputs
+from nnzoo.networks.parameters import TableParameters, with_parameters
 from nnzoo.networks.parts import ChannelsFirst
 
 
@@ -32,7 +33,8 @@ class IsModule:
         return "a torch.nn.Module"
 
 
-class OwnBody(Encoder, Network):
+@with_parameters
+class OwnBody(TableParameters, Encoder, Network):
     """Network whose body is a module of the user's own.
 
     Parameters
@@ -40,18 +42,15 @@ class OwnBody(Encoder, Network):
     body : torch.nn.Module
         (n, n_features) to (n, n_out); for images (n, channels, height, width), for sequences (n, steps, values) to
         (n, n_out). Its present weights are where training starts; it is copied, never changed.
-    task : "classification" or "regression", default "classification"
     optimizer, learning_rate, schedule, batch_size, n_epochs, early_stopping, patience, validation_fraction
         As in :class:`nnzoo.FeedForward`.
     weight_decay, clip_norm, class_weight, kind, input_shape, device, precision, random_state, verbose
         As in :class:`nnzoo.FeedForward`.
+    Others: those of TableParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised inputs (n, n_features) to scores (n, n_scores).
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
+    Others: those of TableParameters.
 
     Raises
     ------
@@ -69,55 +68,13 @@ class OwnBody(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image", "sequence")
+    body: nn.Module = field(kw_only=False)
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
     ranges: ClassVar[Mapping[str, Range]] = {
-        **LEARNER_RANGES,
-        **GRADIENT_RANGES,
+        **TableParameters.ranges,
         "body": IsModule(),
     }
-
-    def __init__(
-        self,
-        body: nn.Module,
-        *,
-        task: str = "classification",
-        optimizer: str = "adam",
-        learning_rate: float = 1e-3,
-        schedule: str = "constant",
-        batch_size: int = 256,
-        n_epochs: int = 200,
-        early_stopping: bool | str = "auto",
-        patience: int = 20,
-        validation_fraction: float = 0.1,
-        weight_decay: float = 1e-4,
-        clip_norm: float | None = None,
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.body = body
-        self.task = task
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.early_stopping = early_stopping
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.weight_decay = weight_decay
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.random_state = random_state
-        self.verbose = verbose
 
     def make_body(self, inputs: Inputs) -> nn.Module:
         """Return a copy of the user's module that says how many features it gives."""

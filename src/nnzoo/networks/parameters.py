@@ -6,8 +6,8 @@ A class decorated by :func:`with_parameters` lists its own parameters as fields;
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, TypeVar, dataclass_transform
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
 
@@ -15,27 +15,33 @@ from nnzoo.checks import OneOf, Range, Real, Truth, Whole, either
 from nnzoo.estimator import GRADIENT_RANGES, LEARNER_RANGES, TABLE_RANGES
 from nnzoo.networks.coding import CODING_RANGES
 from nnzoo.networks.memory import POOLINGS
+from nnzoo.networks.parts import DENSE_RANGES
 from nnzoo.networks.unlabelled import UNLABELLED_GRADIENT_RANGES, UNLABELLED_RANGES
 from nnzoo.sequences import OUTPUTS
+from nnzoo.training.readout import READOUT_RANGES
 
 HEADING = re.compile(r"^(\w+)\n-+\n", re.MULTILINE)
 OTHERS = re.compile(r"^Others: those of (\w+)\.$", re.MULTILINE)
 Class = TypeVar("Class", bound=type)
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False)
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def with_parameters(cls: Class) -> Class:
     """Give a class the constructor that assigns its fields and those of its bases, by keyword, and does nothing else.
 
     In a section of its docstring the line "Others: those of Base." becomes what Base says there of all that the class
-    does not describe itself.
+    does not describe itself. The constructor shows its parameters in the order of the docstring.
     """
-    made = dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
+    made: Any = dataclass(kw_only=True, eq=False, repr=False, match_args=False)(cls)
     said = inspect.cleandoc(made.__doc__ or "")
     while found := OTHERS.search(said):
         base = next(each for each in cls.__mro__ if each.__name__ == found[1])
         said = said[: found.start()] + _others(said, found.start(), base) + said[found.end() :]
     made.__doc__ = said
+    signature = inspect.signature(made.__init__)
+    order = ["self", *_entries(said, "Parameters")]
+    in_order = sorted(signature.parameters.values(), key=lambda parameter: order.index(parameter.name))
+    made.__init__.__signature__ = signature.replace(parameters=in_order)
     return made
 
 
@@ -60,7 +66,184 @@ def _entries(said: str, section: str) -> dict[str, str]:
 
 
 @with_parameters
-class SequenceParameters:
+class NetworkParameters:
+    """What rows are, and where and how they are computed with.
+
+    Parameters
+    ----------
+    kind : None, "table", "image" or "sequence", default None
+    input_shape : tuple of int or None
+    device : "auto", "cpu", "cuda" or "mps", default "auto"
+    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+    random_state : int, RandomState or None
+    verbose : int, default 0
+    """
+
+    kind: str | None = None
+    input_shape: Sequence[int] | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+
+@with_parameters
+class GradientParameters(NetworkParameters):
+    """Of every network that descends a gradient, a batch a step.
+
+    Parameters
+    ----------
+    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
+    learning_rate : float, default 0.003
+        Not used by "lbfgs".
+    schedule : "constant", "cosine" or "one_cycle", default "constant"
+    batch_size : int, default 64
+    n_epochs : int, default 100
+        Passes through the training rows, at most.
+    early_stopping : bool or "auto", default "auto"
+        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
+        from 10,000 rows on, of which ``validation_fraction`` are then held out.
+    patience : int, default 20
+    validation_fraction : float, default 0.1
+    weight_decay : float, default 0.0
+        L2 penalty.
+    clip_norm : float or None, default None
+        Largest norm of the gradient.
+    Others: those of NetworkParameters.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 3e-3
+    schedule: str = "constant"
+    batch_size: int = 64
+    n_epochs: int = 100
+    early_stopping: bool | str = "auto"
+    patience: int = 20
+    validation_fraction: float = 0.1
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+
+@with_parameters
+class TableParameters(GradientParameters):
+    """Of every network that reads tables, learns from a target and descends a gradient.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    learning_rate : float, default 0.001
+        Not used by "lbfgs".
+    batch_size : int, default 256
+        Rows a step; up to this many rows a step takes all.
+    n_epochs : int, default 200
+        Passes through the training rows, at most.
+    weight_decay : float, default 0.0001
+        L2 penalty.
+    class_weight : None, "balanced" or dict of label to weight
+    Others: those of GradientParameters.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Standardised inputs (n, n_features) to scores (n, n_scores).
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+        A column a quantity, an entry an epoch.
+    best_epoch_ : int
+        The epoch whose weights were kept.
+    """
+
+    task: str = "classification"
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    n_epochs: int = 200
+    weight_decay: float = 1e-4
+    class_weight: str | Mapping[object, float] | None = None
+
+    ranges: ClassVar[Mapping[str, Range]] = {**LEARNER_RANGES, **GRADIENT_RANGES}
+
+
+@with_parameters
+class DenseParameters(TableParameters):
+    """Of every network of dense layers alone.
+
+    Parameters
+    ----------
+    activation : str, default "relu"
+        f: "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu" or "selu".
+    dropout : float, default 0.0
+        Share of hidden units left out at random in a training step.
+    normalization : None, "batch" or "layer", default None
+    categorical_features : list of int or None
+        Columns that hold category codes 0, 1, 2, ... (0 is "unknown"); each gets trained vectors.
+    kind : None, "table", "image" or "sequence", default None
+        What the arrays are; None takes rows of two dimensions as a table and refuses all else. Images and sequences
+        are flattened; images that come as bytes stay bytes, and are divided by 255 and standardised as a whole.
+    input_shape : tuple of int or None
+        Shape of a row, (height, width[, channels]), where images come flat.
+    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
+        "auto": float64 below 1,000 rows, else float32.
+    Others: those of TableParameters.
+
+    Attributes
+    ----------
+    Others: those of TableParameters.
+    """
+
+    activation: str = "relu"
+    dropout: float = 0.0
+    normalization: str | None = None
+    categorical_features: Sequence[int] | None = None
+
+    ranges: ClassVar[Mapping[str, Range]] = {**TABLE_RANGES, **GRADIENT_RANGES, **DENSE_RANGES}
+
+
+@with_parameters
+class ReadoutParameters:
+    """Of every network whose last layer is found by least squares.
+
+    Parameters
+    ----------
+    task : "classification" or "regression", default "classification"
+    ridge : float or "gcv", default "gcv"
+        λ of the readout; "gcv" takes, of 25 values, the one with the least leave-one-out error.
+    class_weight : None, "balanced" or dict of label to weight
+    kind : None, "table", "image" or "sequence", default None
+        What the arrays are; images and sequences are flattened.
+    input_shape : tuple of int or None
+        Shape of a row, (height, width[, channels]), where images come flat.
+    random_state : int, RandomState or None
+    verbose : int, default 0
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Standardised inputs (n, n_features) to scores (n, n_scores).
+    ridge_ : float
+        λ of the readout.
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_, n_iter_ : int
+    history_ : dict of str to list
+        "train_loss" is the least squared error of the coded targets with its penalty, a row.
+    """
+
+    task: str = "classification"
+    ridge: float | str = "gcv"
+    class_weight: str | Mapping[object, float] | None = None
+    kind: str | None = None
+    input_shape: Sequence[int] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name not in ("device", "precision")},
+        **READOUT_RANGES,
+    }
+
+
+@with_parameters
+class SequenceParameters(GradientParameters):
     """Of every network that reads sequences and descends a gradient.
 
     Parameters
@@ -78,21 +261,8 @@ class SequenceParameters:
     bptt_steps : int or None, default None
         Truncated backpropagation: walk along long sequences in windows of so many steps, move the weights after each
         and carry the state on; what training needs then does not grow with the length.
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     batch_size : int, default 64
         Sequences a step; those of similar length come together.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
     clip_norm : float or None, default 1.0
         Largest norm of the gradient; long products of weights make it explode.
     class_weight : None, "balanced" or dict of label to weight
@@ -101,12 +271,10 @@ class SequenceParameters:
     kind : None or "sequence", default None
     input_shape : list of int or None
         (steps, values), where rows come flat with more than one value a step.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
     precision : "auto", "float64", "float32" or "bfloat16", default "auto"
         "auto": float64 below 1,000 rows of at most 5,000 numbers in all; bfloat16 for classification from 1,000 rows
         on, where the processor multiplies in it; else float32. Predictions are made in float32 at least.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of GradientParameters.
 
     Attributes
     ----------
@@ -125,24 +293,9 @@ class SequenceParameters:
     dropout: float = 0.0
     differences: bool = False
     bptt_steps: int | None = None
-    optimizer: str = "adam"
-    learning_rate: float = 3e-3
-    schedule: str = "constant"
-    batch_size: int = 64
-    n_epochs: int = 100
-    early_stopping: bool | str = "auto"
-    patience: int = 20
-    validation_fraction: float = 0.1
-    weight_decay: float = 0.0
     clip_norm: float | None = 1.0
     class_weight: str | Mapping[object, float] | None = None
     categorical_features: Sequence[int] | None = None
-    kind: str | None = None
-    input_shape: Sequence[int] | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    random_state: int | np.random.RandomState | None = None
-    verbose: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = {
         **TABLE_RANGES,
@@ -237,62 +390,27 @@ class SlotParameters(SequenceParameters):
 
 
 @with_parameters
-class UnlabelledParameters:
+class UnlabelledParameters(NetworkParameters):
     """Of every network without a target.
 
     Parameters
     ----------
-    kind : None, "table", "image" or "sequence", default None
-    input_shape : tuple of int or None
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
-    precision : "auto", "float64", "float32" or "bfloat16", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of NetworkParameters.
     """
-
-    kind: str | None = None
-    input_shape: Sequence[int] | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    random_state: int | np.random.RandomState | None = None
-    verbose: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = UNLABELLED_RANGES
 
 
 @with_parameters
-class DescendingParameters(UnlabelledParameters):
+class DescendingParameters(GradientParameters):
     """Of every network without a target that descends a gradient, a batch a step.
 
     Parameters
     ----------
     optimizer : "adam", "adamw" or "sgd", default "adam"
     learning_rate : float, default 0.003
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
-    batch_size : int, default 64
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-    Others: those of UnlabelledParameters.
+    Others: those of GradientParameters.
     """
-
-    optimizer: str = "adam"
-    learning_rate: float = 3e-3
-    schedule: str = "constant"
-    batch_size: int = 64
-    n_epochs: int = 100
-    early_stopping: bool | str = "auto"
-    patience: int = 20
-    validation_fraction: float = 0.1
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
 
     ranges: ClassVar[Mapping[str, Range]] = {
         **UNLABELLED_GRADIENT_RANGES,
@@ -326,39 +444,22 @@ class CodingParameters(DescendingParameters):
 
 
 @with_parameters
-class ImageParameters:
+class ImageParameters(GradientParameters):
     """Of every network of images that descends a gradient.
 
     Parameters
     ----------
-    optimizer : "adam", "adamw", "sgd" or "lbfgs", default "adam"
-    learning_rate : float, default 0.003
-        Not used by "lbfgs".
-    schedule : "constant", "cosine" or "one_cycle", default "constant"
     batch_size : int, default 256
         Rows a step.
-    n_epochs : int, default 100
-        Passes through the training rows, at most.
-    early_stopping : bool or "auto", default "auto"
-        Stop when the validation loss has not fallen for ``patience`` epochs. "auto": when validation rows are given, or
-        from 10,000 rows on, of which ``validation_fraction`` are then held out.
-    patience : int, default 20
-    validation_fraction : float, default 0.1
-    weight_decay : float, default 0.0
-        L2 penalty.
-    clip_norm : float or None, default None
-        Largest norm of the gradient.
     class_weight : None, "balanced" or dict of label to weight
     kind : None or "image", default None
         What the arrays are.
     input_shape : list of int or None
         Shape of a row, (height, width[, channels]), where rows come flat.
-    device : "auto", "cpu", "cuda" or "mps", default "auto"
     precision : "auto", "float64", "float32" or "bfloat16", default "auto"
         "auto": float64 below 1,000 rows of at most 100,000 numbers in all; bfloat16 from 1,000 images on, where the
         processor multiplies in it; else float32. What was trained in bfloat16 predicts in float32.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of GradientParameters.
 
     Attributes
     ----------
@@ -368,23 +469,8 @@ class ImageParameters:
     best_epoch_ : int
     """
 
-    optimizer: str = "adam"
-    learning_rate: float = 3e-3
-    schedule: str = "constant"
     batch_size: int = 256
-    n_epochs: int = 100
-    early_stopping: bool | str = "auto"
-    patience: int = 20
-    validation_fraction: float = 0.1
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
     class_weight: str | Mapping[object, float] | None = None
-    kind: str | None = None
-    input_shape: Sequence[int] | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    random_state: int | np.random.RandomState | None = None
-    verbose: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = {
         **{name: allowed for name, allowed in LEARNER_RANGES.items() if name != "task"},

@@ -26,6 +26,7 @@ from nnzoo.engine.batches import BLOCK_ROWS, Batch
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Network, Rows
 from nnzoo.inputs import Inputs
+from nnzoo.networks.parameters import with_parameters
 from nnzoo.training.loop import LoopSettings, Run
 
 L1_SHARE = 0.15
@@ -266,6 +267,7 @@ def _as_array(values: Any) -> np.ndarray:
     return values.numpy()
 
 
+@with_parameters
 class Perceptron(Network):
     """Perceptron: linear classification by Rosenblatt's rule.
 
@@ -326,9 +328,25 @@ class Perceptron(Network):
     [0, 0, 0, 1]
     """
 
+    learning_rate: float = 1.0
+    penalty: str | None = None
+    penalty_weight: float = 1e-4
+    n_epochs: int = 1000
+    tol: float | None = 1e-3
+    patience: int = 20
+    shuffle: bool = True
+    average: bool = False
+    pocket: bool = False
+    multi_class: str = "ovr"
+    early_stopping: bool | str = "auto"
+    validation_fraction: float = 0.1
+    class_weight: str | Mapping[object, float] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
     task = "classification"
-    accepts_sparse = True
-    gives_probabilities = False
+    accepts_sparse: ClassVar[bool] = True
+    gives_probabilities: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
         **{name: LEARNER_RANGES[name] for name in ("class_weight", "random_state", "verbose")},
         **LOOP_RANGES,
@@ -341,41 +359,6 @@ class Perceptron(Network):
         "pocket": Truth(),
         "multi_class": OneOf(("ovr", "joint")),
     }
-
-    def __init__(
-        self,
-        *,
-        learning_rate: float = 1.0,
-        penalty: str | None = None,
-        penalty_weight: float = 1e-4,
-        n_epochs: int = 1000,
-        tol: float | None = 1e-3,
-        patience: int = 20,
-        shuffle: bool = True,
-        average: bool = False,
-        pocket: bool = False,
-        multi_class: str = "ovr",
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
-        class_weight: str | Mapping[object, float] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.penalty = penalty
-        self.penalty_weight = penalty_weight
-        self.n_epochs = n_epochs
-        self.tol = tol
-        self.patience = patience
-        self.shuffle = shuffle
-        self.average = average
-        self.pocket = pocket
-        self.multi_class = multi_class
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.class_weight = class_weight
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def coef_(self) -> np.ndarray:

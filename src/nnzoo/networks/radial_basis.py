@@ -25,11 +25,12 @@ from nnzoo.errors import DataError, UsageError
 from nnzoo.estimator import LEARNER_RANGES, Encoder, Network, Rows, ScoreNetwork
 from nnzoo.inputs import Inputs
 from nnzoo.networks.kernels import squared_distances, trace_distances, trace_of_distances
+from nnzoo.networks.parameters import ReadoutParameters, with_parameters
 from nnzoo.targets import Target
 from nnzoo.trace import Step, cell_name, largest, written
 from nnzoo.tracing import Names, array
 from nnzoo.training.loop import LoopSettings
-from nnzoo.training.readout import READOUT_RANGES, ReadoutTrainer, one_pass, with_sums
+from nnzoo.training.readout import ReadoutTrainer, one_pass, with_sums
 
 KERNELS = {
     "gaussian": ("exp(-β·{d})", lambda s: torch.exp(-s)),
@@ -180,7 +181,8 @@ def choose_widths(centers: np.ndarray, width: str | float) -> np.ndarray:
     return nearest.mean(dim=1).sqrt().clamp(min=LEAST_WIDTH).numpy()
 
 
-class RadialBasisNetwork(Encoder, Network):
+@with_parameters
+class RadialBasisNetwork(ReadoutParameters, Encoder, Network):
     """Radial basis network: units that measure distances to centres, and a readout by least squares.
 
     f(x) = Σ aᵢ ρ(‖x - cᵢ‖). Inputs are standardised with weighted means and deviations of the training rows (0/1
@@ -201,30 +203,15 @@ class RadialBasisNetwork(Encoder, Network):
         deviations of the inputs.
     normalize : bool, default False
         Whether activations are divided by their sum; for the kernels that are positive.
-    ridge : float or "gcv", default "gcv"
-        λ; "gcv" takes, of 25 values, the one with the least leave-one-out error.
-    class_weight : None, "balanced" or dict of label to weight
-    kind : None, "table", "image" or "sequence", default None
-        What the arrays are; images and sequences are flattened.
-    input_shape : tuple of int or None
-        Shape of a row, (height, width[, channels]), where images come flat.
     device : "auto", "cpu", "cuda" or "mps", default "auto"
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ReadoutParameters.
 
     Attributes
     ----------
-    network_ : torch.nn.Module
-        Standardised inputs (n, n_features) to scores (n, n_scores).
     centers_ : ndarray of shape (n_centers, n_features)
         In the unit of standardised inputs.
     widths_ : ndarray of shape (n_centers,)
-    ridge_ : float
-        λ of the readout.
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_, n_iter_ : int
-    history_ : dict of str to list
-        "train_loss" is the least squared error of the coded targets with its penalty, a row.
+    Others: those of ReadoutParameters.
 
     References
     ----------
@@ -243,48 +230,24 @@ class RadialBasisNetwork(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image", "sequence")
-    own_counts = ("n_centers",)
+    centers: str | Sequence[Sequence[float]] | np.ndarray = "kmeans"
+    n_centers: int = 100
+    kernel: str = "gaussian"
+    width: str | float = "nearest"
+    normalize: bool = False
+    device: str = "auto"
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    own_counts: ClassVar[tuple[str, ...]] = ("n_centers",)
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: allowed for name, allowed in LEARNER_RANGES.items() if name != "precision"},
-        **READOUT_RANGES,
+        **ReadoutParameters.ranges,
+        "device": LEARNER_RANGES["device"],
         "centers": CentersRange(),
         "n_centers": Whole(1, 10**6),
         "kernel": OneOf(tuple(KERNELS)),
         "width": either(OneOf(("nearest", "global")), Real(0.0, above=True)),
         "normalize": Truth(),
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        centers: str | Sequence[Sequence[float]] | np.ndarray = "kmeans",
-        n_centers: int = 100,
-        kernel: str = "gaussian",
-        width: str | float = "nearest",
-        normalize: bool = False,
-        ridge: float | str = "gcv",
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.centers = centers
-        self.n_centers = n_centers
-        self.kernel = kernel
-        self.width = width
-        self.normalize = normalize
-        self.ridge = ridge
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def centers_(self) -> np.ndarray:

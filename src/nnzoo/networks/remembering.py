@@ -21,7 +21,8 @@ from nnzoo.engine.forward import forward_sequences
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.engine.steps import Steps
 from nnzoo.errors import UsageError
-from nnzoo.estimator import FittedState, Rows, only_if
+from nnzoo.estimator import Rows, only_if
+from nnzoo.fitted import FittedState
 from nnzoo.heads import choose_head
 from nnzoo.inputs import Inputs, Reading
 from nnzoo.networks.memory import Carried, RecurrentBody

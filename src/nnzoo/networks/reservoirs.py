@@ -25,14 +25,14 @@ from nnzoo.estimator import TABLE_RANGES, ScoreNetwork
 from nnzoo.inputs import Inputs
 from nnzoo.networks.gates import plain
 from nnzoo.networks.memory import POOLINGS, Carried, RecurrentBody
-from nnzoo.networks.parameters import with_parameters
+from nnzoo.networks.parameters import ReadoutParameters, with_parameters
 from nnzoo.networks.parts import TableInput
 from nnzoo.networks.remembering import Remembering
 from nnzoo.sequences import OUTPUTS
 from nnzoo.trace import MAX_SHOWN, Step
 from nnzoo.tracing import Names
 from nnzoo.training.loop import LoopSettings
-from nnzoo.training.readout import READOUT_RANGES, Kept, ReadoutTrainer, one_pass, with_sums
+from nnzoo.training.readout import Kept, ReadoutTrainer, one_pass, with_sums
 
 FEW_LINKS = 0.2
 """Share of the links up to which a product by a sparse matrix is the faster one."""
@@ -203,12 +203,11 @@ def _numbers_of_steps(x: Steps) -> Tensor:
 
 
 @with_parameters
-class Reservoir(Remembering):
+class Reservoir(ReadoutParameters, Remembering):
     """A network of a pool and a readout; the class gives ``make_pool(n_in)``.
 
     Parameters
     ----------
-    task : "classification" or "regression", default "classification"
     output : "sequence", "step" or "next", default "sequence"
         One target a sequence, one a step, or what comes next in the sequence itself; then ``fit(X)`` needs no y.
     n_hidden : int, default 500
@@ -222,49 +221,36 @@ class Reservoir(Remembering):
     washout : int or "auto", default "auto"
         Steps at the start of each sequence that are read and not learned from, where every step has a target. "auto":
         of a single series a tenth, 100 at most; else none.
-    ridge : float or "gcv", default "gcv"
-        λ of the readout; "gcv" takes, of 25 values, the one with the least leave-one-out error.
-    class_weight : None, "balanced" or dict of label to weight
     categorical_features : list of int or None
         Values of a step that are category codes 0, 1, 2, ... (0 is "unknown"); each gets a random vector.
     kind : None or "sequence", default None
     input_shape : list of int or None
         (steps, values), where rows come flat with more than one value a step.
-    random_state : int, RandomState or None
-    verbose : int, default 0
+    Others: those of ReadoutParameters.
 
     Attributes
     ----------
     network_ : torch.nn.Module
         Standardised steps to scores.
-    ridge_ : float
-        λ of the readout.
-    classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
         Values of a step; of flat rows their columns.
     n_iter_ : int
     history_ : dict of str to list
         "train_loss" is the least squared error of the coded targets with its penalty, a sequence or a step.
+    Others: those of ReadoutParameters.
     """
 
-    task: str = "classification"
     output: str = "sequence"
     n_hidden: int = 500
     input_scaling: float = 0.5
     pooling: str = "mean"
     differences: bool = False
     washout: int | str = "auto"
-    ridge: float | str = "gcv"
-    class_weight: str | Mapping[object, float] | None = None
     categorical_features: Sequence[int] | None = None
-    kind: str | None = None
-    input_shape: Sequence[int] | None = None
-    random_state: int | np.random.RandomState | None = None
-    verbose: int = 0
 
     ranges: ClassVar[Mapping[str, Range]] = {
-        **{name: allowed for name, allowed in TABLE_RANGES.items() if name not in ("device", "precision")},
-        **READOUT_RANGES,
+        **ReadoutParameters.ranges,
+        "categorical_features": TABLE_RANGES["categorical_features"],
         "output": OneOf(OUTPUTS),
         "n_hidden": Whole(1, 10**5),
         "pooling": OneOf(POOLINGS),

@@ -29,6 +29,7 @@ from nnzoo.estimator import LEARNER_RANGES, LOOP_RANGES, Encoder, Network, Rows,
 from nnzoo.inputs import Inputs
 from nnzoo.networks.kernels import GAMMA, Fourier, KernelFeatures, gaussian, trace_gaussian
 from nnzoo.networks.margins import DualTrainer, row_loss
+from nnzoo.networks.parameters import with_parameters
 from nnzoo.opsteps import dense
 from nnzoo.targets import Target
 from nnzoo.trace import Step, cell_name, factor, largest, written
@@ -179,6 +180,7 @@ def _approximates(network: "SupportVectorMachine") -> bool:
     return network.approximation is not None
 
 
+@with_parameters
 class SupportVectorMachine(Encoder, Network):
     """Support vector machine: kernels with some of the training rows, and one weighted sum.
 
@@ -253,9 +255,28 @@ class SupportVectorMachine(Encoder, Network):
     True
     """
 
-    kinds = ("table", "image", "sequence")
-    own_counts = ("n_support",)
-    gives_probabilities = False
+    task: str = "classification"
+    C: float = 1.0
+    kernel: str = "rbf"
+    gamma: str | float = "scale"
+    degree: int = 3
+    coef0: float = 0.0
+    epsilon: float = 0.1
+    multi_class: str = "ovo"
+    tol: float = 1e-3
+    cache_size: float = 200.0
+    approximation: str | None = None
+    n_components: int = 500
+    n_epochs: int = 20
+    class_weight: str | Mapping[object, float] | None = None
+    kind: str | None = None
+    input_shape: Sequence[int] | None = None
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "image", "sequence")
+    own_counts: ClassVar[tuple[str, ...]] = ("n_support",)
+    gives_probabilities: ClassVar[bool] = False
     ranges: ClassVar[Mapping[str, Range]] = {
         **{name: allowed for name, allowed in LEARNER_RANGES.items() if name not in ("device", "precision")},
         "C": Real(0.0, above=True),
@@ -271,47 +292,6 @@ class SupportVectorMachine(Encoder, Network):
         "n_components": Whole(1, 10**6),
         "n_epochs": LOOP_RANGES["n_epochs"],
     }
-
-    def __init__(
-        self,
-        *,
-        task: str = "classification",
-        C: float = 1.0,
-        kernel: str = "rbf",
-        gamma: str | float = "scale",
-        degree: int = 3,
-        coef0: float = 0.0,
-        epsilon: float = 0.1,
-        multi_class: str = "ovo",
-        tol: float = 1e-3,
-        cache_size: float = 200.0,
-        approximation: str | None = None,
-        n_components: int = 500,
-        n_epochs: int = 20,
-        class_weight: str | Mapping[object, float] | None = None,
-        kind: str | None = None,
-        input_shape: Sequence[int] | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.task = task
-        self.C = C
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
-        self.epsilon = epsilon
-        self.multi_class = multi_class
-        self.tol = tol
-        self.cache_size = cache_size
-        self.approximation = approximation
-        self.n_components = n_components
-        self.n_epochs = n_epochs
-        self.class_weight = class_weight
-        self.kind = kind
-        self.input_shape = input_shape
-        self.random_state = random_state
-        self.verbose = verbose
 
     @property
     def support_(self) -> np.ndarray:
