@@ -21,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("folder")
 TARGET = ("--target", "label")
 ONE_ROW = '{"age": 60, "height": 170, "city": "Rome", "member": true}'
 COMMANDS = (
-    "load", "build", "train", "evaluate", "predict", "encode", "sample", "explain", "draw", "quiz", "inspect", "doctor",
-    "list",
+    "load", "build", "train", "evaluate", "predict", "compare", "encode", "sample", "explain", "draw", "quiz",
+    "inspect", "doctor", "list",
 )  # fmt: skip
 
 

@@ -344,7 +344,7 @@ with Processes(chores.make, n_workers=2) as executor:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, sorted(out.splitlines())) == (0, ["a 1", "b 1", "once"])
     assert err == "from a worker\n"
-    assert not members(process.pid)
+    assert not gone(lambda: members(process.pid))
 
 
 AT_WORK = """
