@@ -19,14 +19,15 @@ from nnzoo.comparison.folds import Folds
 from nnzoo.comparison.ledger import Ledger
 from nnzoo.comparison.plan import N_SETTINGS
 from nnzoo.comparison.result import Comparison, Entry
-from nnzoo.comparison.trials import Trials, plain_competitors, primary_of, without_words
+from nnzoo.comparison.trials import Trials, primary_of, without_words
 from nnzoo.comparison.verdict import Standing, words
 from nnzoo.data.dataset import Data, load
 from nnzoo.errors import UsageError, counted
-from nnzoo.evaluation.metrics import ABOUT, primary_metric
+from nnzoo.evaluation.baselines import Baseline
+from nnzoo.evaluation.metrics import ABOUT, primary_metric, score
 from nnzoo.evaluation.report import Report
 from nnzoo.files import Pathish
-from nnzoo.measuring import report_beside
+from nnzoo.measuring import Answers, answer, report_beside
 from nnzoo.model import surroundings
 
 TIME_LIMIT = 300.0
@@ -132,7 +133,7 @@ def compare(
             show=show or (lambda progress: None),
             started=started,
         )
-        stopped, params = None, None
+        stopped, params, sealed = None, None, None
         try:
             contest.run()
         except KeyboardInterrupt:
@@ -141,9 +142,10 @@ def compare(
         if stopped is None and vary is None and judged.trained is not None:
             try:
                 params = contest.choose(judged.trained)
+                sealed = None if judged.baseline is None else contest.sealed(judged.baseline)
             except KeyboardInterrupt:
                 stopped = INTERRUPT
-        return _result(contest, data, metric, judged, params, stopped, executor)
+        return _result(contest, data, metric, judged, params, sealed, stopped, executor)
 
 
 def _check(
@@ -233,6 +235,7 @@ def _result(
     metric: str,
     judged: Judged,
     params: Mapping[str, Any] | None,
+    sealed: Mapping[str, Any] | None,
     stopped: str | None,
     executor: Executor,
 ) -> Comparison:
@@ -242,10 +245,9 @@ def _result(
         with without_words():
             model = steps.build(contest.by_name[str(judged.trained)].network, data, params, seed=contest.folds.seed)
         steps.train(model, data, time_limit=room if math.isfinite(room) else None, verbose=0)
-        beside = {} if judged.baseline is None else plain_competitors(data, contest.folds.seed, [judged.baseline])
         how = f"{counted(len(data.test), f'test {data.thing}')} of {data.origin}, which nothing has seen."
-        rivals = [each for name, each in beside.items() if name == judged.baseline]
-        report = report_beside(model, data, data.test, how, rivals)
+        said = answer(model, data, data.test)
+        report = report_beside(model, data, data.test, how, _rivals(said, judged.baseline, sealed))
     about = {
         "data": data.origin,
         "target": data.target,
@@ -275,6 +277,15 @@ def _result(
         model,
         about,
     )
+
+
+def _rivals(said: Answers, name: str | None, sealed: Mapping[str, Any] | None) -> list[Baseline]:
+    """Return the best baseline as it answered for the sealed test rows, if there was time for it."""
+    if name is None or sealed is None:
+        return []
+    prediction = np.asarray(sealed["prediction"], dtype=np.asarray(said.truth).dtype)
+    metrics = score(said.task, said.truth, prediction, several_labels=said.several_labels)
+    return [Baseline(name, metrics, prediction, sealed["seconds"])]
 
 
 def _tested(report: Report | None, judged: Judged) -> dict[str, float | None]:

@@ -151,7 +151,7 @@ class Contest:
         """Return the seconds that the final training may take, beside the evaluation; 0 where too few are left."""
         if self.time_limit is None:
             return math.inf
-        left = self.time_limit - self.seconds() - 1.5 * self._expected(self._baseline(1)) - FIRST_GUESS / 2
+        left = self.time_limit - self.seconds() - FIRST_GUESS / 2
         return min(self.limit, left) if left > min(FIRST_GUESS, self._expected(self._fit(name, 1)) / 2) else 0.0
 
     def choose(self, name: str) -> dict[str, Any]:
@@ -165,6 +165,12 @@ class Contest:
         rivals = sorted({0, self._best_try(name, 0) or 0})
         self._do("settings of the final model", [self._fit(name, 0, s) for s in rivals])
         return candidate.settings[max(rivals, key=lambda s: self._valid(self._fit(name, 0, s)))]
+
+    def sealed(self, name: str) -> dict[str, Any] | None:
+        """Return what a baseline says of the sealed test rows: "prediction" and "seconds"; None where time ran out."""
+        unit = Unit(f"{name} · sealed rows", {"kind": "sealed", "name": name}, 2 * self.limit + 10 * HARD_LIMIT)
+        self._do("sealed rows", [unit], math.inf if self.time_limit is None else self.time_limit)
+        return self._found(unit)
 
     # --- results ----------------------------------------------------------------------------------------------------
 
