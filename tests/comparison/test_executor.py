@@ -348,6 +348,8 @@ with Processes(chores.make, n_workers=2) as executor:
 
 
 AT_WORK = """
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored, in the tests and so in what they start
 way, folder = sys.argv[1:]
 with Processes(chores.make, n_workers=2) as executor:
     for _ in executor.run(Unit(str(n), {"kind": way, "mark": f"{folder}/{n}"}) for n in range(4)):
