@@ -19,7 +19,7 @@ def learned(seed: int) -> tuple[Any, Any]:
 
     task = copying(N_TRAINED, n_bits=N_BITS, lengths=TRAINED, random_state=seed)
     machine = NeuralTuringMachine(
-        n_hidden=20, n_slots=32, slot_size=8, learning_rate=1e-2, n_epochs=7, random_state=seed, **STEPS
+        n_hidden=20, n_slots=32, slot_size=8, learning_rate=1e-2, n_epochs=5, random_state=seed, **STEPS
     )
     # 4 (5 + 20 + 8 + 1) 20 + (2 (8 + 6) + 16) 21 + (28 + 1) 4 = 3,760 weights; 4 (5 + 25 + 2) 25 + (25 + 1) 4 = 3,304
     twin = LSTM(n_hidden=25, learning_rate=1e-2, n_epochs=7, clip_norm=10.0, random_state=seed, **STEPS)

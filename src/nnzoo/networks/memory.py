@@ -192,6 +192,8 @@ class RecurrentBody(nn.Module):
 
     def forward(self, x: Steps) -> Tensor:
         """Return the features of every sequence, or of every step, row after row."""
+        if len(x) == 1 and self.pooling == "last" and not self.bidirectional:
+            return self._of_one(x.flat())
         outputs, carried = self.advance(x)
         return self.flat(outputs, x) if self.per_step else self.summary(carried)
 
@@ -218,6 +220,13 @@ class RecurrentBody(nn.Module):
         """Return one vector for each sequence, (n, n_out)."""
         pooled = carried.pooled / carried.n_steps[:, None] if self.pooling == "mean" else carried.pooled
         return self.dropout(pooled)
+
+    def _of_one(self, values: Tensor) -> Tensor:
+        """Return the features of one sequence (T, ...) read forwards, of its end or of every step; nothing is padded."""
+        h = self.table(values)[None]
+        for number, layer in enumerate(self.forward_layers):
+            h = layer(self.dropout(h) if number else h)[0]
+        return self.dropout(h[0] if self.per_step else h[:, -1])
 
     def _pool(self, h: Tensor, x: Steps, carried: Carried | None) -> tuple[Tensor, Tensor]:
         lengths = x.lengths.to(h.device)

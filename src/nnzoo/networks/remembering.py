@@ -4,7 +4,7 @@ output="sequence" gives one value a sequence, "step" one a step, "next" what com
 following code where the steps are codes (symbols, characters, words).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -105,8 +105,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             "sequence" and "next": one a row, (n,) or (n, k). "step": (n, T), or a list of arrays (T_i,).
         """
         rows = self._read_inputs(self._cut_to(X, lengths))
-        said = self._in_levels(self.target_.labels_or_values(self._scores_of(rows)), rows.last())
-        return self._arranged(said, rows)
+        return self._arranged(self._said(self._scores_of(rows), rows.last), rows)
 
     @only_if(_classifies)
     def decision_function(self: Any, X: Any, *, lengths: Any = None) -> Any:
@@ -125,8 +124,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return predictions and probabilities, of all steps one behind the other where ``output="step"``."""
         rows = self._read_inputs(X)
         scores = self._scores_of(rows)
-        said = self._in_levels(self.target_.labels_or_values(scores), rows.last())
-        return said, self._probabilities(scores) if _classifies(self) else None
+        return self._said(scores, rows.last), self._probabilities(scores) if _classifies(self) else None
 
     def trace(self: Any, X: Any, inputs: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[Step]:
         """Yield how one sequence is read, step by step, from the tensors that are computed."""
@@ -169,8 +167,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows, after = target_of_next(type(self).__name__, self._read_inputs(X), len(self.inputs_.n_codes))
         scores = forward_sequences(self.network_, self._to_inputs(self._as_learned(rows)), per_step=True)
         came = Rows("sequence", rows, after, None).flat_y
-        said = self._in_levels(self.target_.labels_or_values(scores), rows.values)
-        return came, said, self._probabilities(scores) if _classifies(self) else None
+        return came, self._said(scores, lambda: rows.values), self._probabilities(scores) if _classifies(self) else None
 
     def score(self: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return accuracy or R²: of the sequences, of all steps, or of all that comes next."""
@@ -376,9 +373,10 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return the steps as the network reads them: their changes, if it learns those."""
         return rows.changes() if self.differences else rows
 
-    def _in_levels(self: Any, said: np.ndarray, level: np.ndarray) -> np.ndarray:
-        """Return predictions in the unit of the series, given the last values (n, d) before each of them."""
-        return said + level.reshape(said.shape) if self.differences else said
+    def _said(self: Any, scores: np.ndarray, levels: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return labels, or values in the unit of the series, given the last values (n, d) before each of them."""
+        said = self.target_.labels_or_values(scores)
+        return said + levels().reshape(said.shape) if self.differences else said
 
     def _forecasts(self: Any) -> bool:
         return self.output == "next" and not _classifies(self)

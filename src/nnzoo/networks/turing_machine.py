@@ -9,8 +9,11 @@ Each head of step t comes from the controller's h(t) and goes through four stage
     r(t) = wᵀ M(t-1)                       a head that reads
     M(t) = M(t-1) ⊙ (1 - w eᵀ) + w aᵀ      the head that writes: erase e, then add a
 
-All heads see M(t-1); every head starts on the first slot. The paper leaves open how both begin and in what order heads
-work; the constant memory is the stable start of Collier & Beel 2018. The chart draws a feed-forward controller.
+All heads see M(t-1); every head starts on the first slot, and before any training most of it moves on by one slot a
+step: a network that begins so learns to copy what it has read by places, which goes on working on longer sequences, where
+one that begins without a preference as often keeps short ones in its controller. The paper leaves open how memory and
+heads begin and in what order heads work; the constant memory is the stable start of Collier & Beel 2018. The chart draws
+a feed-forward controller.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +49,8 @@ from nnzoo.trace import Step, Working, written
 
 MEMORY_STARTS = ("constant", "learned", "random")
 START_VALUE, START_DEVIATION = 1e-6, 0.5
+START_SHIFT = 2.0
+"""The sum behind s(+1) before training, the others being near 0."""
 
 
 def shifted(weights: Tensor, shift: Tensor) -> Tensor:
@@ -99,6 +104,9 @@ class TuringCell(nn.Module):
         self.weight_heads = nn.Parameter(torch.empty(n_numbers, n_hidden))
         self.bias_heads = nn.Parameter(torch.zeros(n_numbers))
         nn.init.xavier_uniform_(self.weight_heads)
+        if shift_range:
+            addressing = self.bias_heads.detach()[: self.n_heads * sum(self.widths)].unflatten(0, (self.n_heads, -1))
+            addressing[:, slot_size + 2 + shift_range + 1] = START_SHIFT
         self.memory_start: Tensor | None = None
         if memory_init != "constant":
             first = torch.empty(n_slots, slot_size)
