@@ -318,3 +318,16 @@ def test_bfloat16_is_never_chosen_but_may_be_asked_for():
     net = NeuralTuringMachine(n_epochs=1, batch_size=600, early_stopping=False, random_state=0, **SMALL)
     assert net.fit(X, y).arithmetic_ == "float32"
     assert net.set_params(precision="bfloat16").fit(X, y).arithmetic_ == "bfloat16"
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_before_training_most_of_every_head_moves_on_by_one_slot(reach):
+    torch.manual_seed(0)
+    made = TuringCell(2, 4, n_slots=8, slot_size=3, shift_range=reach, n_memory_heads=2)
+    shares = made.heads(0.1 * torch.randn(50, 4))[0][3]
+    assert (shares[..., reach + 1] > 0.5).all()
+    assert not made.bias_heads.detach().count_nonzero() - made.n_heads
+
+
+def test_a_machine_without_shifts_begins_without_a_preference():
+    assert not TuringCell(2, 4, n_slots=8, slot_size=3, shift_range=0).bias_heads.any()

@@ -7,7 +7,8 @@
 
 with u_i primary capsules, v_k the capsule of class k, T_k = 1 where the class is there, squash(s) = ‖s‖² / (1 + ‖s‖²) ·
 s / ‖s‖. A decoder rebuilds the image from the capsules of the classes that are there; its error is a second term of L.
-No gradient goes through the rounds before the last: couplings are found, not learned.
+No gradient goes through the rounds before the last: couplings are found, not learned. W_ij belongs to a place: what was
+trained in the middle of the image says nothing of its border.
 
 Source: Sabour, Frosst & Hinton 2017, equations 1 to 4 and procedure 1. Here both layers of filters and the capsules are
 smaller by default (the paper: 256 filters, 32 maps of capsules of 8, class capsules of 16), small images get smaller
@@ -332,6 +333,9 @@ class CapsuleNetwork(ImageParameters, Encoder, Network):
     ``predict_proba`` gives lengths, divided by their sum where a row has one label: scores that no likelihood was
     fitted to. ``decision_function`` gives their logarithms (of two classes the difference), of several labels a row
     log ‖v‖ - log(1 - ‖v‖).
+
+    On small images a :class:`DeepConvolutionalNetwork` of as many weights is ahead, also on digits that were moved,
+    turned or sheared, and trains sooner; what capsules add is that their numbers say how a thing looks.
 
     Parameters
     ----------
