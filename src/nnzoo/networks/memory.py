@@ -222,7 +222,7 @@ class RecurrentBody(nn.Module):
         return self.dropout(pooled)
 
     def _of_one(self, values: Tensor) -> Tensor:
-        """Return the features of one sequence (T, ...) read forwards, of its end or of every step; nothing is padded."""
+        """Return the features of one sequence (T, ...) read forwards, of its end or of every step, without padding."""
         h = self.table(values)[None]
         for number, layer in enumerate(self.forward_layers):
             h = layer(self.dropout(h) if number else h)[0]
