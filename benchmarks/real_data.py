@@ -243,12 +243,13 @@ def measure_set(each: RealSet, rows: Iterable[catalog.Row], seeds: range, store:
 
 def page(store: Store) -> str:
     """Return the page of all that was run, each network on each set with the latest source that it was run with."""
-    parts, machines = [INTRODUCTION], []
+    parts: list[str] = [INTRODUCTION]
+    machines: dict[str, None] = {}
     for each in SETS:
         found = {row.id: lines for row in suited(each, catalog.CATALOG) if (lines := found_in(store, each, row))}
         good = [line for lines in found.values() for line in lines if "failed" not in line]
         if good:
-            machines += [line["machine"] for line in good if line["machine"] not in machines]
+            machines |= dict.fromkeys(line["machine"] for line in good)
             words = " ".join((Path(each.source).name, *each.words))
             head = f"## {each.name}: {each.about}\n\n    nnzoo train {words} --network NAME\n\n"
             parts.append(head + "\n".join(machine.table(_heading(good), _rows(found, good))).rstrip())
