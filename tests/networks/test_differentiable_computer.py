@@ -111,3 +111,11 @@ def test_both_tasks_are_learned_and_vectors_are_given():
     values = [row[0, 0] for row in rows]
     assert net.set_params(task="regression").fit(rows, values).score(rows, values) > 0.7
     assert net.transform(rows).shape == (80, 16 + 4)
+
+
+def test_before_training_it_writes_to_free_slots_and_releases_few():
+    torch.manual_seed(0)
+    orders = ComputerCell(2, 4, n_slots=8, slot_size=3, n_memory_heads=2).orders(0.1 * torch.randn(50, 4))
+    assert (orders.by_allocation > 0.7).all()
+    assert (orders.free < 0.3).all()
+    torch.testing.assert_close(orders.write_gate, torch.full((50, 1), 0.5), rtol=0, atol=0.1)

@@ -10,8 +10,9 @@ A step, with the controller's h(t), one writing head w and reading heads r_i:
     p ← (1 - Σ w) p + w                                       precedence: where was written last
     r = π₁ Lᵀ r + π₂ C(M, k_r, β_r) + π₃ L r                  read backward, by content, or forward
 
-C(M, k, β) = softmax(β cos(k, M(i))), β = 1 + softplus. Sorting passes no gradient through φ, as in the paper. The chart
-draws three layers of recurrent cells for the controller.
+C(M, k, β) = softmax(β cos(k, M(i))), β = 1 + softplus. Sorting passes no gradient through φ, as in the paper. Before any
+training the network writes mostly to free slots and releases few of those that it reads; the paper leaves its start open.
+The chart draws three layers of recurrent cells for the controller.
 """
 
 from collections.abc import Iterator
@@ -40,6 +41,9 @@ from nnzoo.networks.slots import (
     written_memory,
 )
 from nnzoo.trace import Step, Working, factor, written
+
+START_ALLOCATION, START_FREE = 2.0, -2.0
+"""The sums behind the allocation gate g_a and the free gates f before training, all others being near 0."""
 
 
 class Orders(NamedTuple):
@@ -97,6 +101,9 @@ class ComputerCell(nn.Module):
         self.weight_heads = nn.Parameter(torch.empty(sum(self.widths), n_hidden))
         self.bias_heads = nn.Parameter(torch.zeros(sum(self.widths)))
         nn.init.xavier_uniform_(self.weight_heads)
+        *_, free, by_allocation, _, _ = self.bias_heads.detach().split(self.widths)
+        free.fill_(START_FREE)
+        by_allocation.fill_(START_ALLOCATION)
 
     def start(self, x: Tensor) -> State:
         """Return the states before the first step of rows x (n, ...): all zeros."""
