@@ -22,7 +22,7 @@ def trained(seed: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     fresh, values = random_shapes(N_FRESH, side=SIDE, random_state=10_000 + seed)
     net = InverseGraphicsNetwork(
         n_components=sum(SIZES), factor_sizes=SIZES, n_filters=(16, 32), hidden_layer_sizes=(128,),
-        likelihood="gaussian", clamp_scale=30.0, n_epochs=32, batch_size=60, random_state=seed,
+        likelihood="gaussian", clamp_scale=30.0, n_epochs=20, batch_size=60, random_state=seed,
     ).fit(X, factors=factors)  # fmt: skip
     return net.transform(fresh), values, net.groups_
 

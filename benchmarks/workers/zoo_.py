@@ -948,8 +948,8 @@ FRAMES = {
         step_by_step(25, 8),
         ours("NeuralTuringMachine", n_hidden=20, n_slots=32, slot_size=8, **STEPS),
         judge=bits_right,
-        slower="both still guess at this length, and the LSTM does so in one fused kernel a sequence; each step of the "
-        "memory is a chain of small operations. How far longer training takes it stands on the page of the numbers.",
+        slower="each step of the memory is a chain of small operations, where the LSTM is one fused kernel a sequence; "
+        "the memory ends with the share of right bits that stands here, the LSTM still guesses at this length.",
     ),
     "AN": Frame(
         "BasicMotions",
