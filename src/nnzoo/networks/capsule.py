@@ -334,8 +334,8 @@ class CapsuleNetwork(ImageParameters, Encoder, Network):
     fitted to. ``decision_function`` gives their logarithms (of two classes the difference), of several labels a row
     log ‖v‖ - log(1 - ‖v‖).
 
-    On small images a :class:`DeepConvolutionalNetwork` of as many weights is ahead on digits that were moved, not behind
-    on turned and sheared ones, and trains sooner; what capsules add is that their numbers say how a thing looks.
+    On small images a :class:`DeepConvolutionalNetwork` of as many weights is ahead on digits that were moved, not
+    behind on turned and sheared ones, and trains sooner; what capsules add is that their numbers say how a thing looks.
 
     Parameters
     ----------

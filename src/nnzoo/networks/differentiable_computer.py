@@ -10,9 +10,9 @@ A step, with the controller's h(t), one writing head w and reading heads r_i:
     p ← (1 - Σ w) p + w                                       precedence: where was written last
     r = π₁ Lᵀ r + π₂ C(M, k_r, β_r) + π₃ L r                  read backward, by content, or forward
 
-C(M, k, β) = softmax(β cos(k, M(i))), β = 1 + softplus. Sorting passes no gradient through φ, as in the paper. Before any
-training the network writes mostly to free slots and releases few of those that it reads; the paper leaves its start open.
-The chart draws three layers of recurrent cells for the controller.
+C(M, k, β) = softmax(β cos(k, M(i))), β = 1 + softplus. Sorting passes no gradient through φ, as in the paper. Before
+any training the network writes mostly to free slots and releases few of those that it reads; the paper leaves its start
+open. The chart draws three layers of recurrent cells for the controller.
 """
 
 from collections.abc import Iterator
