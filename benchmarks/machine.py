@@ -1,6 +1,7 @@
 """What stands above the tables: the machine, the versions, how to read them; and small helpers of the tables."""
 
 import hashlib
+import json
 import os
 import platform
 import statistics
@@ -46,9 +47,10 @@ def introduction(bench: Any, command: str) -> str:
         lines.append(f"| {environment} | {installed(environment)} |")
     if bench.shows_older:
         lines += ["", "**Some of nnzoo's figures were measured with an older version of its source.**"]
-    disturbed = sum(each.get("busy", 0.0) > BUSY_FROM for each in bench.found.values())
+    timed = [each for name, each in bench.found.items() if json.loads(name).get("spec", {}).get("section") != "scores"]
+    disturbed = sum(each.get("busy", 0.0) > BUSY_FROM for each in timed)
     if disturbed:
-        share = f"{disturbed} of {len(bench.found)}"
+        share = f"{disturbed} of {len(timed)}"
         lines += [
             "",
             f"**{share} measurements began while other processes kept a core busy: measure them again (`--again`).**",

@@ -948,8 +948,8 @@ FRAMES = {
         step_by_step(25, 8),
         ours("NeuralTuringMachine", n_hidden=20, n_slots=32, slot_size=8, **STEPS),
         judge=bits_right,
-        slower="each step of the memory is a chain of small operations, where the LSTM is one fused kernel a sequence; "
-        "the memory ends with the share of right bits that stands here, the LSTM still guesses at this length.",
+        slower="at this length the LSTM guesses, however long it is trained, and guessing is soon reached; the memory, "
+        "whose step is a chain of small operations, copies such lengths when it is trained for longer (docs/numbers.md).",
     ),
     "AN": Frame(
         "BasicMotions",
