@@ -137,7 +137,7 @@ def _through(module: Any, *, of_any_length: bool) -> Forward:
 def _recurrent(module: Any) -> Forward | None:
     """Return the pass of one sequence through torch's recurrent kernels and the last layer; None for other modules."""
     body = module.body
-    if type(body) is not RecurrentBody or body.bidirectional or body.pooling != "last" or body.table.code_columns:
+    if not isinstance(body, RecurrentBody) or not body.reads_straight or body.table.code_columns:
         return None
     if not all(isinstance(layer, Fused) for layer in body.forward_layers):
         return None

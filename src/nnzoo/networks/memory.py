@@ -190,9 +190,14 @@ class RecurrentBody(nn.Module):
         """Return whether the second half of the features has read the sequence from its end."""
         return len(self.backward_layers) > 0
 
+    @property
+    def reads_straight(self) -> bool:
+        """Return whether one sequence goes forwards from layer to layer, and its last step or every one is kept."""
+        return type(self) is RecurrentBody and self.pooling == "last" and not self.bidirectional
+
     def forward(self, x: Steps) -> Tensor:
         """Return the features of every sequence, or of every step, row after row."""
-        if len(x) == 1 and self.pooling == "last" and not self.bidirectional:
+        if len(x) == 1 and self.reads_straight:
             return self._of_one(x.flat())
         outputs, carried = self.advance(x)
         return self.flat(outputs, x) if self.per_step else self.summary(carried)
