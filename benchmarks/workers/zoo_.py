@@ -949,7 +949,7 @@ FRAMES = {
         ours("NeuralTuringMachine", n_hidden=20, n_slots=32, slot_size=8, **STEPS),
         judge=bits_right,
         slower="at this length the LSTM guesses, however long it is trained, and guessing is soon reached; the memory, "
-        "whose step is a chain of small operations, copies such lengths when it is trained for longer (docs/numbers.md).",
+        "whose step is a chain of small operations, copies such lengths, in most seeds, when it is trained for longer (docs/numbers.md).",
     ),
     "AN": Frame(
         "BasicMotions",

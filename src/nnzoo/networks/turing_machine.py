@@ -10,10 +10,9 @@ Each head of step t comes from the controller's h(t) and goes through four stage
     M(t) = M(t-1) ⊙ (1 - w eᵀ) + w aᵀ      the head that writes: erase e, then add a
 
 All heads see M(t-1); every head starts on the first slot, and before any training most of it moves on by one slot a
-step. A network that begins so learns to copy by places, which holds for longer sequences; one that begins without a
-preference as often keeps short ones in its controller. The paper leaves open how memory and heads begin and in what
-order heads work; the constant memory is the stable start of Collier & Beel 2018. The chart draws a feed-forward
-controller.
+step. A network that begins so learns more often to copy by places, which holds for longer sequences, and less often to
+keep short ones in its controller. The paper leaves open how memory and heads begin and in what order heads work; the
+constant memory is the stable start of Collier & Beel 2018. The chart draws a feed-forward controller.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
