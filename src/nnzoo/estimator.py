@@ -569,6 +569,9 @@ class Network(Fitted, BaseEstimator):
     @property
     def _weight(self) -> torch.Tensor:
         """Return some weight of the network, for its type and its device."""
+        head = getattr(self.network_, "head", None)
+        if isinstance(head, nn.Linear):  # at hand; the search takes longer than a layer of a small network
+            return head.weight
         return next(chain(self.network_.parameters(), self.network_.buffers()))
 
     @property
@@ -635,8 +638,12 @@ class Network(Fitted, BaseEstimator):
         folder = None if run.checkpoints is None else Path(run.checkpoints.folder)
         return stored((self._to_batch(Rows(kind, X, y, None)) for X, y in parts()), folder)
 
+    def _check_fitted(self) -> None:
+        if "network_" not in vars(self):  # scikit-learn's look at all tags takes longer than a small layer
+            check_is_fitted(self)
+
     def _check_inputs(self, X: Any) -> Any:
-        check_is_fitted(self)
+        self._check_fitted()
         return self._to_inputs(self._read(X, reset=False)[1])
 
     def _probabilities(self, scores: np.ndarray) -> np.ndarray:

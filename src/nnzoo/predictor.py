@@ -158,7 +158,7 @@ def _dense(module: Any) -> Forward | None:
     layers = plain_layers(module)
     if layers is None:
         return None
-    pairs = [(layer.weight, layer.bias, FORMULAS[type(activation)]) for layer, activation in layers]
+    pairs = [(e.weighted_sum.weight, e.weighted_sum.bias, FORMULAS[type(e.activation)]) for e in layers]
     pairs.append((module.head.weight, module.head.bias, FORMULAS[nn.Identity]))
     steps = [(w.detach().numpy().copy(), b.detach().numpy().copy(), f) for w, b, f in pairs]
     scaling = module.scaling

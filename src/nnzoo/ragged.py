@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -29,7 +30,11 @@ class Ragged:
     def __init__(self, values: np.ndarray, lengths: np.ndarray) -> None:
         self.values = values
         self.lengths = np.asarray(lengths, dtype=np.int64)
-        self.starts = np.cumsum(self.lengths) - self.lengths
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Return where each row begins in ``values``: int64 (n_rows,)."""
+        return np.cumsum(self.lengths) - self.lengths
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> Self:

@@ -49,10 +49,10 @@ def forward_sequences(network: Any, inputs: Steps, *, per_step: bool, head: bool
         network.eval()
     last = network.head if head else nn.Identity()
     body, k = network.body, network.head.out_features if head else network.body.n_out
-    out = np.zeros((int(inputs.lengths.sum()) if per_step else len(inputs), k))
     with torch.inference_mode():
         if len(inputs) == 1 and inputs.longest <= WINDOW and body.per_step == per_step:
             return last(body(network.scaling(inputs))).double().cpu().numpy()
+        out = np.zeros((int(inputs.lengths.sum()) if per_step else len(inputs), k))
         for start in range(0, len(inputs), BLOCK_ROWS):
             block = inputs[start : start + BLOCK_ROWS]
             for rows in groups_of_like_length(block.lengths.numpy(), MAX_CELLS):

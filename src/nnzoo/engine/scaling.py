@@ -58,16 +58,14 @@ class Standardizer:
         DataError
             A value is too large for the type after standardisation; the column is named.
         """
-        Z = np.empty(X.shape, dtype)
-        most, largest = np.finfo(dtype).max, np.zeros(X.shape[1])
+        Z, is_finite = np.empty(X.shape, dtype), np.True_
         with np.errstate(over="ignore"):
             for start in range(0, len(X), BLOCK_LENGTH):
-                block = (X[start : start + BLOCK_LENGTH] - self.mean) / self.scale
-                largest = np.maximum(largest, np.abs(block).max(axis=0))
-                Z[start : start + BLOCK_LENGTH] = block
-        too_large = ~(largest <= most)
-        if too_large.any():
-            columns = np.flatnonzero(too_large)
+                rows = slice(start, start + BLOCK_LENGTH)
+                Z[rows] = (X[rows] - self.mean) / self.scale
+                is_finite = is_finite & np.isfinite(Z[rows]).all(axis=0)
+        if not np.all(is_finite):
+            columns = np.flatnonzero(~is_finite)
             called = [list(names)[c] for c in columns] if names is not None else columns
             raise DataError(
                 f"X needs values that fit into {np.dtype(dtype)} once standardised; too large in column "

@@ -77,7 +77,10 @@ class Steps:
 
     def flat(self) -> Tensor:
         """Return the steps of these rows, row after row: (n_steps, ...)."""
-        if len(self) < 2 or bool((self.starts[1:] == self.starts[:-1] + self.lengths[:-1]).all()):
+        if len(self) == 1:
+            first = self.starts.item()
+            return self.values[first : first + self.lengths.item()]
+        if not len(self) or bool((self.starts[1:] == self.starts[:-1] + self.lengths[:-1]).all()):
             first = int(self.starts[0]) if len(self) else 0
             return self.values[first : first + int(self.lengths.sum())]
         return self.values.index_select(0, self.places().to(self.device))

@@ -1,16 +1,16 @@
 """Backpropagation through plain dense layers, written out: the learning rule of the feed-forward networks.
 
-    zₖ = Wₖ hₖ₋₁ + bₖ,  hₖ = f(zₖ),  h₀ = x
-    δ_L = ∂E/∂z_L,  δₖ₋₁ = Wₖᵀ δₖ ⊙ f'(zₖ₋₁),  ∂E/∂Wₖ = δₖ hₖ₋₁ᵀ,  ∂E/∂bₖ = δₖ
+    zₖ = Wₖ hₖ₋₁ + bₖ,  hₖ = mₖ ⊙ f(zₖ),  h₀ = x
+    δ_L = ∂E/∂z_L,  δₖ₋₁ = Wₖᵀ δₖ ⊙ mₖ₋₁ ⊙ f'(zₖ₋₁),  ∂E/∂Wₖ = δₖ hₖ₋₁ᵀ,  ∂E/∂bₖ = δₖ
 
-with E the loss of the head and L the last layer. Source: Rumelhart, Hinton & Williams 1986, equations 8 and 9 of the
-generalised delta rule. torch's own differentiation gives the same gradients (a test holds them equal); with few rows or
-narrow layers its bookkeeping takes longer than the products: a step of 784-128-10 on 128 rows takes 0.8 of the time
-without it.
+with E the loss of the head, L the last layer, and m the factor of dropout (1 without it). Source: Rumelhart, Hinton &
+Williams 1986, equations 8 and 9 of the generalised delta rule. torch's own differentiation gives the same gradients (a
+test holds them equal); with few rows or narrow layers its bookkeeping takes longer than the products: a step of
+784-128-10 on 128 rows takes 0.8 of the time without it.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.heads import Head
+from nnzoo.networks.parts import Dropout
 from nnzoo.training.gradient import Gradients, GradientSettings, GradientTrainer
 
 SLOPES: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -40,56 +41,80 @@ class Backpropagation(GradientTrainer):
         All its layers are plain.
     head : Head
     settings, arithmetic
-        As of :class:`GradientTrainer`.
+        As of :class:`GradientTrainer`. In bfloat16 all products are, of weights that are converted once a step; the
+        loss and the gradients that move the weights are float32.
     """
 
     def __init__(self, network: nn.Module, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> None:
         super().__init__(network, head.row_loss, settings, arithmetic)
         self.loss_and_slope = head.row_loss_and_slope
         self.layers = plain_layers(network) or []
+        self._halves: list[Tensor] = []
 
     def _gradients(self, batch: Batch, n_rows: int, network: Any, seed: int | None = None) -> tuple[Tensor, Gradients]:
         """Return the share of a batch of ``n_rows`` in the loss, and in its gradient."""
         del seed
         with torch.no_grad():
-            h = network.body.table(network.scaling(batch.inputs))
-            inputs, sums = [h], []
-            for weighted_sum, activation in self.layers:
-                sums.append(weighted_sum(h))
-                h = activation(sums[-1])
-                inputs.append(h)
-            scores = network.head(h)
+            weights = self._weights()
+            h = network.body.table(network.scaling(batch.inputs)).to(weights[0].dtype)
+            passed: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+            for layer, weight, bias in zip(self.layers, weights[:-2:2], weights[1:-2:2], strict=True):
+                z = nn.functional.linear(h, weight, bias)
+                active = layer.activation(z)
+                factor = None if layer.dropout is None else layer.dropout.factor(active)
+                passed.append((h, z, active, factor))
+                h = active if factor is None else active * factor
+            scores = nn.functional.linear(h, weights[-2], weights[-1]).to(self.arithmetic.dtype)
             target: Any = batch.target
             losses, delta = self.loss_and_slope(scores, target)
             loss = batch.mean(losses) * (len(batch) / n_rows)
             delta.div_(n_rows)
             if batch.weight is not None:
                 delta *= batch.weight[:, None]
-        gradients = [delta.t() @ h, delta.sum(dim=0)]
-        above: Tensor = network.head.weight.detach()
-        for (weighted_sum, activation), x, z, h in zip(
-            reversed(self.layers), reversed(inputs[:-1]), reversed(sums), reversed(inputs[1:]), strict=True
-        ):
-            delta = SLOPES[type(activation)](delta @ above, z, h)
-            above = weighted_sum.weight.detach()
-            gradients = [delta.t() @ x, delta.sum(dim=0), *gradients]
-        return loss.detach(), gradients
+            delta = delta.to(h.dtype)
+            gradients = [delta.t() @ h, delta.sum(dim=0)]
+            for layer, above, (x, z, active, factor) in zip(
+                reversed(self.layers), reversed(weights[2::2]), reversed(passed), strict=True
+            ):
+                delta = delta @ above
+                if factor is not None:
+                    delta *= factor
+                delta = SLOPES[type(layer.activation)](delta, z, active)
+                gradients = [delta.t() @ x, delta.sum(dim=0), *gradients]
+        return loss, [gradient.to(self.arithmetic.dtype) for gradient in gradients]
+
+    def _weights(self) -> list[Tensor]:
+        """Return weights and biases, layer by layer, in the type that products have."""
+        if not self.arithmetic.autocast:
+            return [parameter.detach() for parameter in self.parameters]
+        if not self._halves:
+            self._halves = [parameter.detach().bfloat16() for parameter in self.parameters]
+        torch._foreach_copy_(self._halves, self.parameters)  # pyright: ignore[reportPrivateImportUsage]
+        return self._halves
 
 
-def plain_layers(network: Any) -> list[tuple[Any, nn.Module]] | None:
-    """Return (weighted sum, activation) of each hidden layer; None where the body holds anything else."""
+class PlainLayer(NamedTuple):
+    """A weighted sum, its activation, and dropout behind it or None."""
+
+    weighted_sum: Any
+    activation: nn.Module
+    dropout: Dropout | None = None
+
+
+def plain_layers(network: Any) -> list[PlainLayer] | None:
+    """Return the hidden layers; None where the body holds anything else."""
     body = network.body
     if not hasattr(body, "layers") or body.table.code_columns:
         return None
-    layers = body.layers()
-    if not all(len(layer) == 2 and type(layer[1]) in SLOPES for layer in layers):
+    layers = [tuple(layer) for layer in body.layers()]
+    kinds = [tuple(type(part) for part in layer[1:]) for layer in layers]
+    if not all(kind[0] in SLOPES and kind[1:] in ((), (Dropout,)) for kind in kinds):
         return None
-    return [(layer[0], layer[1]) for layer in layers]
+    return [PlainLayer(*layer) for layer in layers]
 
 
 def dense_trainer(network: Any, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> GradientTrainer:
     """Return the written-out rule where every layer is a weighted sum and an activation of the table, else torch's."""
-    layers = plain_layers(network)
-    if layers is None or arithmetic.autocast:
+    if plain_layers(network) is None:
         return GradientTrainer(network, head.row_loss, settings, arithmetic)
     return Backpropagation(network, head, settings, arithmetic)

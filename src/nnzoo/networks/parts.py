@@ -109,14 +109,18 @@ class Dropout(nn.Module):
         """Return x, of any shape, with values dropped while training."""
         if not self.training or not self.p:
             return x
+        return nn.functional.dropout(x, self.p) if x.device.type != "cpu" else x * self.factor(x)
+
+    def factor(self, x: Tensor) -> Tensor:
+        """Return what values of x's shape and type are multiplied by: 0, or 1 / (1 - p)."""
         if x.device.type != "cpu":
-            return nn.functional.dropout(x, self.p)
+            return nn.functional.dropout(torch.ones_like(x), self.p)
         dropped = round(self.p * 2**16)
         bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64).random_(
             -(2**63), None, generator=draws.generator()
         )
         keep = bits.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
-        return x * keep.to(x.dtype).mul_(2**16 / (2**16 - dropped))
+        return keep.to(x.dtype).mul_(2**16 / (2**16 - dropped))
 
     def extra_repr(self) -> str:
         """Name the share, as torch's layers do."""

@@ -363,7 +363,7 @@ class Remembering(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return X if lengths is None else to_ragged(type(self).__name__, X, lengths)
 
     def _read_inputs(self: Any, X: Any) -> Ragged:
-        check_is_fitted(self)
+        self._check_fitted()
         return self.inputs_.of_row(self._read(X, reset=False)[1], type(self).__name__)
 
     def _scores_of(self: Any, rows: Ragged) -> np.ndarray:
