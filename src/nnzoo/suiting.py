@@ -29,9 +29,10 @@ LANGUAGE = {"n_hidden": 256, "dropout": 0.0, "learning_rate": 5e-3}
 TEXTS_SHOWN, LEAST_TEXT_EPOCHS, MOST_TEXT_EPOCHS, FEW_TEXTS = 18_000, 8, 15, 4_000
 FEW_SEQUENCES = 500
 MANY_SEQUENCES = {"learning_rate": 2e-3, "dropout": 0.2}
+LARGEST_BATCH_RATE = 3e-3
 SEQUENCES_SHOWN = 12_000
 LEAST_SEQUENCE_EPOCHS, MOST_SEQUENCE_EPOCHS = 5, 240
-SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 64
+SMALLEST_SEQUENCE_BATCH, LARGEST_SEQUENCE_BATCH = 8, 128
 LONG_SEQUENCE, BPTT_STEPS = 1_000, 200
 WANDERING = 0.1
 ORDER_OF = {"character": 5, "word": 2}
@@ -104,6 +105,7 @@ def _suit_sequences(network: Any, data: Data) -> Suit:
         settings |= {"schedule": "one_cycle", "learning_rate": 5e-3, "batch_size": batch_size}
         settings |= {"n_epochs": n_epochs, "patience": n_epochs}
         settings |= {} if n_rows < FEW_SEQUENCES else MANY_SEQUENCES
+        settings |= {"learning_rate": LARGEST_BATCH_RATE} if batch_size == LARGEST_SEQUENCE_BATCH else {}
         if data.kind == "text" and data.output == "next":
             settings |= _language(n_rows)
     if data.train.sequences is not None and "bptt_steps" in known and not network.looks_ahead(data.output):
