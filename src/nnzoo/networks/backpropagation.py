@@ -30,6 +30,8 @@ SLOPES: dict[type[nn.Module], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     nn.ELU: lambda delta, z, h: torch.where(z > 0, delta, delta * (h + 1)),
 }
 """δ ⊙ f'(z) for δ, z and h = f(z), by the activation."""
+NARROW = 32
+"""Products of fewer units than this are float32 always: in bfloat16 they took twice as long."""
 
 
 class Backpropagation(GradientTrainer):
@@ -41,8 +43,8 @@ class Backpropagation(GradientTrainer):
         All its layers are plain.
     head : Head
     settings, arithmetic
-        As of :class:`GradientTrainer`. In bfloat16 all products are, of weights that are converted once a step; the
-        loss and the gradients that move the weights are float32.
+        As of :class:`GradientTrainer`. In bfloat16 are the products of all layers but narrow ones, of weights that are
+        converted once a step; the loss and the gradients that move the weights are float32.
     """
 
     def __init__(self, network: nn.Module, head: Head, settings: GradientSettings, arithmetic: Arithmetic) -> None:
@@ -56,14 +58,16 @@ class Backpropagation(GradientTrainer):
         del seed
         with torch.no_grad():
             weights = self._weights()
-            h = network.body.table(network.scaling(batch.inputs)).to(weights[0].dtype)
+            h = network.body.table(network.scaling(batch.inputs))
             passed: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
             for layer, weight, bias in zip(self.layers, weights[:-2:2], weights[1:-2:2], strict=True):
-                z = nn.functional.linear(h, weight, bias)
+                x = h.to(weight.dtype)
+                z = nn.functional.linear(x, weight, bias)
                 active = layer.activation(z)
                 factor = None if layer.dropout is None else layer.dropout.factor(active)
-                passed.append((h, z, active, factor))
+                passed.append((x, z, active, factor))
                 h = active if factor is None else active * factor
+            h = h.to(weights[-2].dtype)
             scores = nn.functional.linear(h, weights[-2], weights[-1]).to(self.arithmetic.dtype)
             target: Any = batch.target
             losses, delta = self.loss_and_slope(scores, target)
@@ -76,7 +80,7 @@ class Backpropagation(GradientTrainer):
             for layer, above, (x, z, active, factor) in zip(
                 reversed(self.layers), reversed(weights[2::2]), reversed(passed), strict=True
             ):
-                delta = delta @ above
+                delta = (delta @ above).to(z.dtype)
                 if factor is not None:
                     delta *= factor
                 delta = SLOPES[type(layer.activation)](delta, z, active)
@@ -84,13 +88,18 @@ class Backpropagation(GradientTrainer):
         return loss, [gradient.to(self.arithmetic.dtype) for gradient in gradients]
 
     def _weights(self) -> list[Tensor]:
-        """Return weights and biases, layer by layer, in the type that products have."""
+        """Return weight and bias of layer after layer, in the type that its products have."""
+        weights = [parameter.detach() for parameter in self.parameters]
         if not self.arithmetic.autocast:
-            return [parameter.detach() for parameter in self.parameters]
-        if not self._halves:
-            self._halves = [parameter.detach().bfloat16() for parameter in self.parameters]
-        torch._foreach_copy_(self._halves, self.parameters)  # pyright: ignore[reportPrivateImportUsage]
-        return self._halves
+            return weights
+        are_half = [min(weight.shape) >= NARROW for weight in weights[::2] for _ in range(2)]
+        wide = [weight for weight, is_half in zip(weights, are_half, strict=True) if is_half]
+        if len(self._halves) != len(wide):
+            self._halves = [weight.bfloat16() for weight in wide]
+        elif wide:
+            torch._foreach_copy_(self._halves, wide)  # pyright: ignore[reportPrivateImportUsage]
+        halves = iter(self._halves)
+        return [next(halves) if is_half else weight for weight, is_half in zip(weights, are_half, strict=True)]
 
 
 class PlainLayer(NamedTuple):
