@@ -42,14 +42,12 @@ def measure(bench: Any) -> None:
 
 def gathered(bench: Any, network: str, group: str) -> dict[str, list[Any]]:
     """Return the figures of all rounds by way."""
+    rounds = [results(bench, network, number) for number in range(bench.n_rounds)]
     found: dict[str, list[Any]] = {}
-    for number in range(bench.n_rounds):
-        ours, onnx = results(bench, network, number)
-        for each in (ours, onnx):
-            for name, value in each.get(group, {}).items():
-                found.setdefault(name, []).append(value)
-        if "not_run" in onnx:
-            found.setdefault("onnx", []).append(reasons([onnx]))
+    for each in (one for pair in rounds for one in pair):
+        for name, value in each.get(group, {}).items():
+            found.setdefault(name, []).append(value)
+    found.setdefault("onnx", [reasons([onnx for _, onnx in rounds])])
     return found
 
 

@@ -34,7 +34,7 @@ class Ragged:
     @cached_property
     def starts(self) -> np.ndarray:
         """Return where each row begins in ``values``: int64 (n_rows,)."""
-        return np.cumsum(self.lengths) - self.lengths
+        return np.cumsum(self.lengths) - self.lengths if len(self.lengths) > 1 else np.zeros_like(self.lengths)
 
     @classmethod
     def of(cls, rows: Iterable[Any]) -> Self:

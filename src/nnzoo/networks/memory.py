@@ -231,7 +231,8 @@ class RecurrentBody(nn.Module):
         h = self.table(values)[None]
         for number, layer in enumerate(self.forward_layers):
             h = layer(self.dropout(h) if number else h)[0]
-        return self.dropout(h[0] if self.per_step else h[:, -1])
+        h = h[0] if self.per_step else h[:, -1]
+        return self.dropout(h) if self.training else h
 
     def _pool(self, h: Tensor, x: Steps, carried: Carried | None) -> tuple[Tensor, Tensor]:
         lengths = x.lengths.to(h.device)
