@@ -93,7 +93,7 @@ def looked_up(keys: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.nda
     return np.where(keys[place] == asked, values[place], 0)
 
 
-def network_bits(train: np.ndarray, test: np.ndarray, seed: int, n_epochs: int = 3) -> float:
+def network_bits(train: np.ndarray, test: np.ndarray, seed: int, n_epochs: int = 6) -> float:
     """Return the bits a character of the test text by the network, its first character in every row left out."""
     net = AttentionNetwork(
         output="next",
