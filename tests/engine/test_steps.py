@@ -92,3 +92,18 @@ def test_groups_hold_every_row_once_and_at_most_so_many_cells(lengths, max_cells
 def test_groups_are_of_similar_length(lengths):
     found = groups_of_like_length(np.array(lengths), 18)
     assert all(len({lengths[i] for i in group}) == 1 for group in found)
+
+
+@pytest.mark.parametrize("lengths", [[3, 3, 3, 3], [3, 2, 4, 3]])
+@pytest.mark.parametrize("chosen", [[2, 0], [3, 2, 1], [1], [0, 1, 2, 3]])
+def test_flat_takes_the_steps_of_the_rows_that_are_chosen(lengths, chosen):
+    values = torch.arange(2 * sum(lengths)).view(-1, 2)
+    steps = Steps(values, torch.tensor(lengths).cumsum(0) - torch.tensor(lengths), torch.tensor(lengths))
+    rows = values.split(lengths)
+    assert torch.equal(steps[torch.tensor(chosen)].flat(), torch.cat([rows[row] for row in chosen]))
+
+
+def test_flat_of_windows_that_begin_inside_rows():
+    values = torch.arange(12).view(6, 2)
+    window = Steps(values, torch.tensor([4, 1]), torch.tensor([2, 2]))
+    assert torch.equal(window.flat(), values[[4, 5, 1, 2]])

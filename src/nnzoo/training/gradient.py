@@ -365,10 +365,10 @@ def _sum(whole: Tensor | None, part: Tensor | None) -> Tensor | None:
 
 def _refresh(copies: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
     """Convert the present weights into the copies that are not the weights themselves."""
-    with torch.no_grad():
-        for copy, parameter in zip(copies, parameters, strict=True):
-            if copy is not parameter:
-                copy.copy_(parameter)
+    pairs = [pair for pair in zip(copies, parameters, strict=True) if pair[0] is not pair[1]]
+    if pairs:
+        with torch.no_grad():
+            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _is_out_of_memory(error: Exception) -> bool:
