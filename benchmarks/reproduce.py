@@ -158,7 +158,9 @@ def machine_words() -> str:
     import torch
 
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, numpy {np.__version__}"
-    return f"{machine.processor()}, {machine.n_cores()} cores, {torch.get_num_threads()} threads, {versions}"
+    n_threads = torch.get_num_threads()
+    threads = f"{n_threads} thread{'s' * (n_threads > 1)}"
+    return f"{machine.processor()}, {machine.n_cores()} cores, {threads}, {versions}"
 
 
 def row_of_table(figure: Figure, found: dict[int, dict[str, Any]], reason: str = "") -> list[str]:
