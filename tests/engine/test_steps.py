@@ -107,3 +107,8 @@ def test_flat_of_windows_that_begin_inside_rows():
     values = torch.arange(12).view(6, 2)
     window = Steps(values, torch.tensor([4, 1]), torch.tensor([2, 2]))
     assert torch.equal(window.flat(), values[[4, 5, 1, 2]])
+
+
+def test_rows_that_have_all_ended_have_no_steps():
+    ended = Steps(torch.arange(12).view(6, 2), torch.tensor([4, 1]), torch.tensor([0, 0]))
+    assert ended.flat().shape == (0, 2)

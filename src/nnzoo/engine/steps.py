@@ -90,7 +90,7 @@ class Steps:
             first = int(self.starts[0]) if len(self) else 0
             return self.values[first : first + int(self.lengths.sum())]
         n_steps = self.longest
-        if self.are_even and len(self.values) % n_steps == 0 and not bool((self.starts % n_steps).any()):
+        if n_steps and self.are_even and len(self.values) % n_steps == 0 and not bool((self.starts % n_steps).any()):
             whole = self.values.unflatten(0, (-1, n_steps))  # rows are cut faster than single steps
             return whole.index_select(0, (self.starts // n_steps).to(self.device)).flatten(0, 1)
         return self.values.index_select(0, self.places().to(self.device))
