@@ -86,6 +86,14 @@ def test_categories_of_parquet_come_back_as_categories(tmp_path):
     assert frame["c"].cast(pl.String).to_list() == ["x", "y", "x"]
 
 
+def test_notes_in_a_parquet_file_that_are_no_text_are_left_out(tmp_path):
+    path, notes = tmp_path / "a.parquet", {b"wrote": b"\xff\xfe"}
+    columns = [pa.field("x", pa.float64(), metadata=notes), pa.field("s", pa.string(), metadata=notes)]
+    table = pa.table([[1.0, 2.0], ["a", "b"]], schema=pa.schema(columns, metadata=notes))
+    pq.write_table(table, path)
+    assert read_table(path).frame.rows() == [(1.0, "a"), (2.0, "b")]
+
+
 def test_A11_a_truncated_parquet_file_is_refused(parquet_path):
     content = parquet_path.read_bytes()
     for n_bytes in (len(content) // 2, len(content) - 1, 10, 4):

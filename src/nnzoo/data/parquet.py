@@ -39,6 +39,8 @@ class ParquetReader:
             self._file = pq.ParquetFile(file, buffer_size=STREAM_BYTES, page_checksum_verification=True)
         except _READ_ERRORS as exc:
             raise DataError(f"{origin}: its Parquet footer cannot be read: {_first_line(exc)}.", _COPY) from exc
+        # Notes of the program that wrote the file are left out: damaged ones make polars panic.
+        self._schema = pa.schema([pa.field(each.name, each.type, each.nullable) for each in self._file.schema_arrow])
         self._check_schema()
 
     def check_size(self, *, whole: bool) -> None:
@@ -66,15 +68,11 @@ class ParquetReader:
                 f"{self.origin}: its footer promises {self._file.metadata.num_rows} rows; got {n_read}.", _COPY
             )
 
-    @property
-    def _schema(self) -> pa.Schema:
-        return self._file.schema_arrow
-
     def _batches(self) -> Iterator[pl.DataFrame]:
         for group in range(self._file.metadata.num_row_groups):
             try:
                 for batch in self._file.iter_batches(BATCH_ROWS, row_groups=[group]):
-                    yield pl.DataFrame(batch)
+                    yield pl.DataFrame(pa.RecordBatch.from_arrays(batch.columns, schema=self._schema))
             except _READ_ERRORS as exc:
                 if isinstance(exc, DataError):
                     raise
