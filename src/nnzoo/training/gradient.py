@@ -368,7 +368,7 @@ def _refresh(copies: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
     pairs = [pair for pair in zip(copies, parameters, strict=True) if pair[0] is not pair[1]]
     if pairs:
         with torch.no_grad():
-            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_copy_([own for own, _ in pairs], [live for _, live in pairs])  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _is_out_of_memory(error: Exception) -> bool:
