@@ -155,6 +155,7 @@ def all_checks() -> list:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of labels drawn by lot
 @pytest.mark.parametrize(("network", "estimator", "check"), all_checks())
 def test_check_of_scikit_learn_passes_or_is_listed(network, estimator, check, passes_or_is_listed, soaks):

@@ -186,6 +186,7 @@ def mark_of(name, task):
     return () if (name, task) == IN_QUICK_RUN else pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the training loss has not fallen")  # of labels drawn by lot
 @pytest.mark.filterwarnings("ignore:a unit of the pool spikes")  # in rows of few steps, seldom
 @pytest.mark.parametrize(

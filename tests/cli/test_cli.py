@@ -143,6 +143,7 @@ SIZED_BY_TRAINING = {"support-vector-machine"}
 """Only training tells how many rows become support vectors."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in catalog.CATALOG if "table" in row.kinds], ids=lambda row: row.id)
 def test_build_counts_the_weights_that_training_gives(cli, row):
     column = pl.Series([f"c{n % 30}" for n in range(120)])
