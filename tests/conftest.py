@@ -4,6 +4,7 @@ import os
 import signal
 from unittest import SkipTest
 
+import hypothesis
 import pytest
 
 # scikit-learn's check of array API input runs only where scipy was told so before its first import.
@@ -11,6 +12,10 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 # Two workers test side by side, one a core: threads of their own would only stand in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("nnzoo", deadline=None)
+hypothesis.settings.load_profile("nnzoo")
 
 # A shell script starts its background jobs with Ctrl-C ignored; here it is sent, and has to be heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)

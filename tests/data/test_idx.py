@@ -136,7 +136,7 @@ def test_damaged_gzip_is_refused(tmp_path):
         read(tmp_path, bytes(content[:-9]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_mutated_file_is_read_whole_or_refused(data):
     content = bytearray(packed_idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4)))

@@ -362,7 +362,7 @@ def test_B1_any_bit_flipped_in_the_picture_of_a_png_is_seen():
             pixels_of(bytes(flipped), 6, 5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(FORMATS), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 def test_B1_damaged_content_gives_pixels_or_a_reason_and_nothing_else(form, place, noise):
     content = bytearray(saved(picture(10, 8), form))

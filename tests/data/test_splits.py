@@ -38,7 +38,7 @@ def test_split_leaves_the_global_random_state_alone():
 
 
 @given(LABELS, st.integers(0, 1000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_class_of_three_rows_is_in_all_parts(labels, seed):
     part = split(len(labels), strata=labels, seed=seed).part
     for label in set(labels):
@@ -69,7 +69,7 @@ def test_stratified_split_names_the_column():
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=100), st.integers(0, 1000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_group_is_in_two_parts_and_no_part_is_empty(groups, seed):
     if len(set(groups)) < 3:
         with pytest.raises(SchemaError, match="at least 3 groups"):
@@ -90,7 +90,7 @@ def test_group_split_says_that_no_group_is_in_two_parts():
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=100))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_time_split_keeps_the_order_of_time_and_equal_times_together(times):
     if len(set(times)) < 3:
         with pytest.raises(SchemaError, match="at least 3 different times"):

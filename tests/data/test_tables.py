@@ -140,7 +140,7 @@ def test_a_header_may_be_quoted_and_span_lines(tmp_path):
 CELLS = st.text(alphabet=st.sampled_from('ab1, ;"\n\r\té'), max_size=6).map(lambda cell: cell.replace("\r", "\r\n"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=8),
     piece=st.integers(1, 40),
@@ -160,7 +160,7 @@ def test_what_the_csv_module_writes_comes_back_whatever_the_pieces(tmp_path_fact
 LOOSE = st.text(alphabet='a",\n', max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=LOOSE)
 def test_rows_end_where_the_csv_module_ends_them_if_nothing_trails_a_quote(text):
     text += "\n"

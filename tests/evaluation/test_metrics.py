@@ -57,7 +57,7 @@ def test_calibration_error_by_hand():
     assert found["calibration_error"].value == pytest.approx((2 * 0.1 + 1 * 0.1) / 3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_every_interval_holds_its_value_and_shares_stay_within_0_and_1(pairs):
     truth, said = np.array(pairs).T

@@ -65,7 +65,7 @@ def test_an_even_kernel_pads_below_and_to_the_right_under_same():
     st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3),
     st.sampled_from(["valid", "same", "full"]), st.integers(0, 2**32 - 1),
 )  # fmt: skip
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_convolution_is_the_sum_over_windows(height, width, kh, kw, stride, padding, seed):
     draw = np.random.default_rng(seed)
     A, K = draw.integers(-9, 9, (height, width)), draw.integers(-9, 9, (kh, kw))

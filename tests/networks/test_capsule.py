@@ -50,7 +50,7 @@ def routing(n_routing: int = 3) -> tuple[ClassCapsules, torch.Tensor]:
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_squash_keeps_the_direction_and_gives_a_length_below_1(values):
     s = torch.tensor(values, dtype=FLOAT)
     v, length = squash(s), torch.linalg.vector_norm(s)
@@ -163,7 +163,7 @@ def test_weights_are_as_many_as_counted_by_hand():
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), kernel_size=st.integers(1, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_size_of_image_has_capsules(height, width, kernel_size):
     sides = filter_sides((height, width), kernel_size)
     assert max(sides) <= kernel_size

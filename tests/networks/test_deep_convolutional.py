@@ -140,7 +140,7 @@ def test_circular_convolution_of_a_signal_is_a_circulant_matrix(kernel_size):
 
 
 @given(down=st.integers(-9, 9), right=st.integers(-9, 9), kernel_size=st.integers(1, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_circular_convolution_of_a_moved_image_is_the_moved_convolution(down, right, kernel_size):
     block = plain_block(2, kernel_size=kernel_size, padding="circular", activation="tanh")
     x = torch.randn(2, 2, 8, 6, dtype=FLOAT, generator=torch.Generator().manual_seed(0))
@@ -149,7 +149,7 @@ def test_circular_convolution_of_a_moved_image_is_the_moved_convolution(down, ri
 
 
 @given(steps=st.integers(-9, 9))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_circular_convolutions_and_the_mean_over_places_do_not_see_a_move(steps):
     net = body_of((10, 2), (4, 5), padding=("circular",) * 2, pool_size=1)
     x = torch.randn(3, 10, 2, dtype=FLOAT, generator=torch.Generator().manual_seed(0))

@@ -158,7 +158,7 @@ def test_value_and_gradient_are_those_of_the_equations(weights, n_in, n_out, str
     stride=st.integers(1, 2),
     shortcut=st.sampled_from(["pad", "project"]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_shortcut_and_layers_give_one_shape_for_every_size_of_image(height, width, stride, shortcut):
     made = block(convolution, 2, 4, stride, shortcut=shortcut)
     x = torch.randn(2, 2, height, width, dtype=FLOAT)

@@ -14,7 +14,7 @@ from nnzoo.networks.slots import SlotLayer
 SMALL = {"n_hidden": 16, "n_slots": 6, "slot_size": 4}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.floats(0.01, 300))
 def test_usage_allocation_and_links_stay_within_their_bounds(seed, size):
     torch.manual_seed(seed)

@@ -93,7 +93,7 @@ def test_weights_that_were_changed_are_multiplied_with():
     assert not torch.equal(ours(x)[0], before)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.1, 1.0), st.floats(0.1, 0.95))
 def test_two_start_states_converge_at_the_rate_of_the_theorem(seed, leak_rate, norm):
     """(1 - a) + a ‖W‖₂ < 1 (Jaeger 2001, leaky units): tanh does not stretch, so the distance falls at that rate."""

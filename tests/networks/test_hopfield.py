@@ -68,7 +68,7 @@ def test_storkeys_rule_is_that_of_plain_loops():
     np.testing.assert_allclose(HopfieldNetwork(rule="storkey").fit(X).coef_, w, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), memory=st.sampled_from(["classic", "dense"]), threshold=st.sampled_from([0.0, 0.3]))
 def test_asynchronous_recall_never_raises_the_energy(seed, memory, threshold):
     X = signs(8, 20, seed)

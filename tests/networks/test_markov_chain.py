@@ -110,7 +110,7 @@ def plain_probability(texts, order, backoff, context, alphabet):
     return shares(("^" + context)[-order:] if order else "")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TEXTS, st.integers(0, 4), st.sampled_from(["witten_bell", "kneser_ney"]), st.text("abc", min_size=1, max_size=6))
 def test_mixed_probabilities_are_those_of_plain_dictionaries(texts, order, backoff, context):
     chain = MarkovChain(order=order, backoff=backoff).fit(texts)
@@ -118,7 +118,7 @@ def test_mixed_probabilities_are_those_of_plain_dictionaries(texts, order, backo
     np.testing.assert_allclose(chain.predict_proba([context])[0], wanted, rtol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEXTS, st.integers(0, 3), st.sampled_from(list(CHAINS)))
 def test_probabilities_add_up_to_1_and_each_is_that_of_the_likelihood(texts, order, name):
     chain = MarkovChain(order=order, **CHAINS[name]).fit(texts)
@@ -132,7 +132,7 @@ def test_probabilities_add_up_to_1_and_each_is_that_of_the_likelihood(texts, ord
             np.testing.assert_allclose(gains[there], shares[there, k], rtol=1e-9, atol=1e-15)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEXTS, TEXTS, st.integers(0, 4))
 def test_counting_in_pieces_is_counting_at_once(first, second, order):
     second = [text.replace("a", "z") for text in second]
@@ -150,7 +150,7 @@ def test_symbols_that_need_not_come_are_known_by_their_classes():
     np.testing.assert_allclose(chain.predict_proba([["to"]]).sum(), 1, rtol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(TEXTS)
 def test_the_likelihood_of_training_does_not_fall_with_the_order(texts):
     scores = [MarkovChain(order=order).fit(texts).score(texts) for order in range(5)]
@@ -159,7 +159,7 @@ def test_the_likelihood_of_training_does_not_fall_with_the_order(texts):
     assert (np.diff([fit.log_likelihood for fit in fits]) >= -1e-9).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TEXTS, st.integers(0, 3), st.sampled_from(["plain", "smoothed"]))
 def test_the_long_run_stays_and_tells_at_most_the_logarithm_of_the_alphabet(texts, order, name):
     assume(max(map(len, texts)) >= order)

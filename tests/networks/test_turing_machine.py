@@ -33,7 +33,7 @@ def share(*values):
     return torch.tensor(values, dtype=torch.float64)[None, None]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**31), st.floats(0.01, 300), st.floats(1, 60))
 def test_weights_are_shares_after_every_stage(seed, size, power):
     torch.manual_seed(seed)

@@ -108,7 +108,6 @@ def load_soon_and_in_little(path, **given):
 def many(soaks):
     return settings(
         max_examples=N_SOAK_EXAMPLES if soaks else N_EXAMPLES,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
 
