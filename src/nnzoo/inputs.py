@@ -130,15 +130,17 @@ class PixelScaling(nn.Module):
         self.shift: Tensor
         self.register_buffer("factor", torch.from_numpy(1 / (PIXEL_MAX * standard.scale)), persistent=False)
         self.register_buffer("shift", torch.from_numpy(-standard.mean / standard.scale), persistent=False)
+        self.single_factor = float(self.factor) if len(self.factor) == 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return standardised floats."""
-        factor, shift, x = self.factor, self.shift, x.to(self.factor.dtype)
-        if len(factor) == 1:
-            return x.mul_(factor).add_(shift)
+        factor, shift = self.factor, self.shift
+        if self.single_factor is not None:
+            return torch.add(shift, x, alpha=self.single_factor)
         # Along all values of a row at once: half the time of three channels at a time.
         n_places = x.shape[1:].numel() // len(factor)
-        return torch.addcmul(shift.repeat(n_places), x.flatten(1), factor.repeat(n_places)).view(x.shape)
+        rows = x.to(factor.dtype).flatten(1)
+        return torch.addcmul(shift.repeat(n_places), rows, factor.repeat(n_places)).view(x.shape)
 
     def trace(self, x: Tensor, output: Tensor, names: Names) -> Iterator[Step]:
         """Yield the scaling of one image."""

@@ -56,6 +56,15 @@ def test_gradients_equal_those_of_automatic_differentiation(activation, sizes, k
     torch.testing.assert_close(gradients, list(expected), rtol=1e-10, atol=1e-14)
 
 
+def test_gradients_of_whole_batches_lie_in_the_same_memory_and_those_of_parts_add_up_to_them():
+    trainer, batch = Backpropagation(network(), HEADS["multiclass"], GradientSettings(), F64), rows("multiclass", True)
+    _, whole = trainer._gradients(batch, len(batch), trainer.network)
+    parts = [trainer._gradients(batch.take(part), len(batch), trainer.network)[1] for part in (slice(4), slice(4, 11))]
+    torch.testing.assert_close([a + b for a, b in zip(*parts, strict=True)], list(whole), rtol=1e-12, atol=1e-15)
+    _, again = trainer._gradients(batch.take(slice(3)), 3, trainer.network)
+    assert [each.data_ptr() for each in again] == [each.data_ptr() for each in whole]
+
+
 def test_gradients_in_bfloat16_are_as_near_as_those_of_automatic_differentiation():
     net, head = network((48, 5, 40), n_in=33, dropout=0.3).float(), HEADS["multiclass"]
     batch = Batch(torch.randn(11, 33), rows("multiclass", weighted=False).target)
@@ -73,10 +82,11 @@ def test_gradients_in_bfloat16_are_as_near_as_those_of_automatic_differentiation
                 parameter.mul_(1.5)  # as a step does: the weights in bfloat16 must follow
 
 
+@pytest.mark.parametrize("n_rows", [2, 11])
 @pytest.mark.parametrize("kind", HEADS)
-def test_loss_and_slope_of_a_head_are_those_of_its_loss(kind):
-    batch = rows(kind, weighted=False)
-    scores = torch.randn(11, 1 if kind == "binary" else 3, dtype=torch.float64, requires_grad=True)
+def test_loss_and_slope_of_a_head_are_those_of_its_loss(kind, n_rows):
+    batch = rows(kind, weighted=False).take(slice(n_rows))
+    scores = torch.randn(n_rows, 1 if kind == "binary" else 3, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(HEADS[kind].row_loss(scores, batch.target).sum(), scores)
     losses, slope = HEADS[kind].row_loss_and_slope(scores.detach(), batch.target)
     torch.testing.assert_close(losses, HEADS[kind].row_loss(scores.detach(), batch.target), rtol=1e-12, atol=1e-15)

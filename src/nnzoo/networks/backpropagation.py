@@ -51,7 +51,9 @@ class Backpropagation(GradientTrainer):
         super().__init__(network, head.row_loss, settings, arithmetic)
         self.loss_and_slope = head.row_loss_and_slope
         self.layers = plain_layers(network) or []
+        self._weights_in_full = [parameter.detach() for parameter in self.parameters]
         self._halves: list[Tensor] = []
+        self._found: list[Tensor] = []
 
     def _gradients(self, batch: Batch, n_rows: int, network: Any, seed: int | None = None) -> tuple[Tensor, Gradients]:
         """Return the share of a batch of ``n_rows`` in the loss, and in its gradient."""
@@ -71,25 +73,39 @@ class Backpropagation(GradientTrainer):
             scores = nn.functional.linear(h, weights[-2], weights[-1]).to(self.arithmetic.dtype)
             target: Any = batch.target
             losses, delta = self.loss_and_slope(scores, target)
-            loss = batch.mean(losses) * (len(batch) / n_rows)
+            loss = batch.mean(losses)
+            if len(batch) < n_rows:
+                loss *= len(batch) / n_rows
             delta.div_(n_rows)
             if batch.weight is not None:
                 delta *= batch.weight[:, None]
             delta = delta.to(h.dtype)
-            gradients = [delta.t() @ h, delta.sum(dim=0)]
-            for layer, above, (x, z, active, factor) in zip(
-                reversed(self.layers), reversed(weights[2::2]), reversed(passed), strict=True
-            ):
-                delta = (delta @ above).to(z.dtype)
+            found = self._memory_for(weights, is_whole=len(batch) == n_rows)
+            torch.mm(delta.t(), h, out=found[-2])
+            torch.sum(delta, dim=0, out=found[-1])
+            for number in reversed(range(len(self.layers))):
+                x, z, active, factor = passed[number]
+                delta = (delta @ weights[2 * number + 2]).to(z.dtype)
                 if factor is not None:
                     delta *= factor
-                delta = SLOPES[type(layer.activation)](delta, z, active)
-                gradients = [delta.t() @ x, delta.sum(dim=0), *gradients]
-        return loss, [gradient.to(self.arithmetic.dtype) for gradient in gradients]
+                delta = SLOPES[type(self.layers[number].activation)](delta, z, active)
+                torch.mm(delta.t(), x, out=found[2 * number])
+                torch.sum(delta, dim=0, out=found[2 * number + 1])
+        if self.arithmetic.autocast:
+            found = [gradient.to(self.arithmetic.dtype) for gradient in found]
+        return loss, found
+
+    def _memory_for(self, weights: list[Tensor], *, is_whole: bool) -> list[Tensor]:
+        """Return memory for the gradient, the same in every step; of a part of a batch, which is added up, its own."""
+        if not is_whole:
+            return [torch.empty_like(weight) for weight in weights]
+        if not self._found:
+            self._found = [torch.empty_like(weight) for weight in weights]
+        return self._found
 
     def _weights(self) -> list[Tensor]:
         """Return weight and bias of layer after layer, in the type that its products have."""
-        weights = [parameter.detach() for parameter in self.parameters]
+        weights = self._weights_in_full
         if not self.arithmetic.autocast:
             return weights
         are_half = [min(weight.shape) >= NARROW for weight in weights[::2] for _ in range(2)]

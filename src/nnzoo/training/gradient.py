@@ -216,7 +216,10 @@ class GradientTrainer:
         for number, (loss, gradients) in enumerate(found):
             total += loss.item()
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                parameter.grad = gradient if number == 0 else _sum(parameter.grad, gradient)
+                if number:
+                    parameter.grad = _sum(parameter.grad, gradient)
+                elif parameter.grad is not gradient:
+                    parameter.grad = gradient
         return total
 
     def _in_parts(self, batch: Batch, generator: torch.Generator, n_parts: int) -> Sequence[tuple[Tensor, Gradients]]:

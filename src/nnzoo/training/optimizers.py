@@ -45,7 +45,9 @@ class FusedOptimizer:
         n_moments = 1 if name == "sgd" else 2
         self.moments = [[torch.zeros_like(p, requires_grad=False) for p in self.parameters] for _ in range(n_moments)]
         if name != "sgd":
-            self.moments.append([torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters])
+            device = self.parameters[0].device if self.parameters else None
+            self.n_steps = torch.zeros(len(self.parameters), dtype=torch.float32, device=device)
+            self.moments.append(list(self.n_steps.unbind()))
         self.is_first = True
 
     @torch.no_grad()
@@ -63,7 +65,10 @@ class FusedOptimizer:
             kernel(parameters, gradients, *moments, **options)
         else:
             means, squares, steps = moments
-            torch._foreach_add_(steps, 1)  # pyright: ignore[reportPrivateImportUsage]
+            if parameters is self.parameters:
+                self.n_steps += 1
+            else:
+                torch._foreach_add_(steps, 1)  # pyright: ignore[reportPrivateImportUsage]
             options |= {"beta1": self.betas[0], "beta2": self.betas[1], "eps": ADAM_EPSILON, "amsgrad": False}
             kernel = torch._fused_adamw_ if self.name == "adamw" else torch._fused_adam_  # pyright: ignore[reportPrivateImportUsage]
             kernel(parameters, gradients, means, squares, [], steps, **options)
