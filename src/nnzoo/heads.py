@@ -25,6 +25,8 @@ from torch import Tensor
 from torch.nn import functional
 
 TASKS = ("classification", "regression")
+FEW_CLASSES = 16
+"""With fewer, softmax goes down the columns: half the time of 128 rows of 10 classes, but twice that of 26 classes."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _squared_error_and_slope(scores: Tensor, target: Tensor) -> tuple[Tensor, Te
 
 def _cross_entropy_and_slope(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     place = target[:, None]
-    if scores.shape[1] < len(scores):  # down the columns: of 10 classes and 128 rows in half the time
+    if scores.shape[1] < FEW_CLASSES:
         logarithms = torch.log_softmax(scores.t().contiguous(), dim=0).t()
     else:
         logarithms = torch.log_softmax(scores, dim=1)

@@ -7,7 +7,7 @@ from nnzoo import DeepFeedForward, FeedForward
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
 from nnzoo.estimator import ScoreNetwork
-from nnzoo.heads import HEADS
+from nnzoo.heads import FEW_CLASSES, HEADS
 from nnzoo.networks.backpropagation import SLOPES, Backpropagation, dense_trainer
 from nnzoo.networks.deep_feed_forward import DeepFeedForwardBody
 from nnzoo.networks.parts import ACTIVATIONS, TableInput
@@ -82,11 +82,10 @@ def test_gradients_in_bfloat16_are_as_near_as_those_of_automatic_differentiation
                 parameter.mul_(1.5)  # as a step does: the weights in bfloat16 must follow
 
 
-@pytest.mark.parametrize("n_rows", [2, 11])
-@pytest.mark.parametrize("kind", HEADS)
-def test_loss_and_slope_of_a_head_are_those_of_its_loss(kind, n_rows):
-    batch = rows(kind, weighted=False).take(slice(n_rows))
-    scores = torch.randn(n_rows, 1 if kind == "binary" else 3, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize(("kind", "n_classes"), [*((kind, 3) for kind in HEADS), ("multiclass", FEW_CLASSES)])
+def test_loss_and_slope_of_a_head_are_those_of_its_loss(kind, n_classes):
+    batch = rows(kind, weighted=False)
+    scores = torch.randn(11, 1 if kind == "binary" else n_classes, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(HEADS[kind].row_loss(scores, batch.target).sum(), scores)
     losses, slope = HEADS[kind].row_loss_and_slope(scores.detach(), batch.target)
     torch.testing.assert_close(losses, HEADS[kind].row_loss(scores.detach(), batch.target), rtol=1e-12, atol=1e-15)
