@@ -44,7 +44,7 @@ NAME = r'(?!__metadata__(?:"|\Z))[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}'
 TENSOR_NAME = re.compile(NAME)
 NUMBER = r"(?:0|[1-9][0-9]{0,15})"
 METADATA = re.compile(
-    rb'\{"__metadata__":\{"nnzoo":("(?:[\x20\x21\x23-\x5b\x5d-\x7e]++|\\[\x20-\x7e])*+"),"sha256":"([0-9a-f]{64})"\}'
+    rb'\{"__metadata__":\{"nnzoo":("(?:[\x20\x21\x23-\x5b\x5d-\x7e]++|(?:\\[\x20-\x7e])++)*+"),"sha256":"([0-9a-f]{64})"\}'
 )
 ENTRY = re.compile(
     rf',"({NAME})":\{{"data_offsets":\[({NUMBER}),({NUMBER})\],"dtype":"([A-Z0-9_]{{1,16}})",'
