@@ -128,7 +128,7 @@ def _through(module: Any, *, of_any_length: bool) -> Forward:
     def forward(row: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             values = torch.from_numpy(row)
-            given = Steps(values, start, torch.tensor([len(row)])) if of_any_length else values[None]
+            given = Steps(values, start, torch.tensor([len(row)]), len(row)) if of_any_length else values[None]
             return module(given)[0].numpy()
 
     return forward

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from nnzoo.engine.steps import Steps, groups_of_like_length
 from nnzoo.ragged import Ragged
 
-LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=10)
+LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=10) | st.builds(
+    lambda n_each, n_rows: [n_each] * n_rows, st.integers(1, 12), st.integers(1, 10)
+)
 
 
 def steps(lengths):
@@ -19,7 +21,7 @@ def steps(lengths):
 
 def lists(found):
     """Return the steps of each row, read from the padded form with its mask."""
-    padded, mask = found.padded()[..., 0], found.mask()
+    padded, mask = found.padded(found.flat())[..., 0], found.mask()
     assert padded.shape == mask.shape == (len(found), found.longest)
     assert (padded[~mask] == 0).all()
     return [row[here].tolist() for row, here in zip(padded, mask, strict=True)]
@@ -61,15 +63,13 @@ def test_rows_in_any_order_with_repetition(lengths, random):
 def test_neighbouring_rows_are_not_copied():
     _, found = steps([3, 2, 4])
     assert found[1:].flat().data_ptr() == found.values[3:].data_ptr()
-    assert found.padded().shape == (3, 4, 1)
 
 
 def test_other_values_and_types():
     _, found = steps([3, 2])
     half = found[torch.tensor([1, 0])].to(torch.float32)
     assert half.values.dtype == torch.float32
-    doubled = half.like(half.flat() * 2)
-    assert lists(doubled) == [[6, 8], [0, 2, 4]]
+    assert half.padded(half.flat() * 2)[..., 0].tolist() == [[6, 8, 0], [0, 2, 4]]
     assert found.device.type == "cpu"
 
 
@@ -95,12 +95,20 @@ def test_groups_are_of_similar_length(lengths):
 
 
 @pytest.mark.parametrize("lengths", [[3, 3, 3, 3], [3, 2, 4, 3]])
-@pytest.mark.parametrize("chosen", [[2, 0], [3, 2, 1], [1], [0, 1, 2, 3]])
+@pytest.mark.parametrize("chosen", [[2, 0], [3, 2, 1], [1], [0, 1, 2, 3], [0, 2, 1, 3]])
 def test_flat_takes_the_steps_of_the_rows_that_are_chosen(lengths, chosen):
-    values = torch.arange(2 * sum(lengths)).view(-1, 2)
-    steps = Steps(values, torch.tensor(lengths).cumsum(0) - torch.tensor(lengths), torch.tensor(lengths))
-    rows = values.split(lengths)
-    assert torch.equal(steps[torch.tensor(chosen)].flat(), torch.cat([rows[row] for row in chosen]))
+    _, found = steps(lengths)
+    rows = found.values.split(lengths)
+    assert torch.equal(found[torch.tensor(chosen)].flat(), torch.cat([rows[row] for row in chosen]))
+
+
+def test_rows_of_as_many_steps_each_are_known_to_be_so_however_they_are_cut():
+    _, found = steps([6, 6, 6])
+    parts = [found, found[1:], found[torch.tensor([2, 0])], found.to(torch.float32), *found.split(2), *found.windows(9)]
+    assert [part.n_each for part in parts] == [6] * len(parts)
+    assert [window.n_each for n_steps in (3, 4) for window in found.windows(n_steps)] == [3, 3, None, None]
+    assert steps([6, 5, 6])[1][torch.tensor([0, 2])].n_each is None
+    assert steps([6, 5, 6])[1][torch.tensor([0, 2])].are_even
 
 
 def test_flat_of_windows_that_begin_inside_rows():

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from nnzoo.engine.device import derive_seed
 from nnzoo.engine.steps import Steps
-from nnzoo.engine.threads import kernel_threads
 
 BLOCK_ROWS = 256
 """Rows of one forward block; borders follow the row number alone, so no chunking of a file changes a bit."""
@@ -76,20 +75,20 @@ def count_batches(n_rows: int, batch_size: int) -> int:
     return n_batches - 1 if n_batches > 1 and n_rows % batch_size == 1 else n_batches
 
 
-def epoch_order(
-    n_rows: int, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True, lengths: Tensor | None = None
-) -> Tensor | None:
+def epoch_order(rows: Batch, batch_size: int, seed: int, epoch: int, *, shuffle: bool = True) -> Tensor | None:
     """Return the row order of an epoch, a pure function of (seed, epoch); None where one batch holds all rows.
 
-    With ``lengths``, sequences of similar length come into one batch, so that little padding is computed: the rows are
-    drawn at random in lots of 32 batches, sorted by length within their lot, and the batches of a lot come in random
-    order.
+    Sequences of similar length come into one batch, so that little padding is computed: the rows are drawn at random in
+    lots of 32 batches, sorted by length within their lot, and the batches of a lot come in random order.
     """
+    n_rows, lengths = len(rows), rows.lengths
     if count_batches(n_rows, batch_size) == 1 or not shuffle:
         return None
     generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
     order = torch.randperm(n_rows, generator=generator)
-    if lengths is None or bool((lengths == lengths[0]).all()):
+    if lengths is None:
+        return order.to(rows.inputs.device)
+    if bool((lengths == lengths[0]).all()):
         return order
     batches: list[Tensor] = []
     for lot in order.split(BATCHES_SORTED * batch_size):
@@ -105,7 +104,6 @@ def cut_batch(rows: Batch, order: Tensor | None, number: int, batch_size: int) -
     n_batches = count_batches(len(rows), batch_size)
     if n_batches == 1:
         return rows
-    end = len(rows) if number == n_batches - 1 else (number + 1) * batch_size
-    place = slice(number * batch_size, end)
-    with kernel_threads(1):
-        return rows.take(place if order is None else order[place].to(rows.inputs.device))
+    start = number * batch_size
+    size = len(rows) - start if number == n_batches - 1 else batch_size
+    return rows.take(slice(start, start + size) if order is None else order.narrow(0, start, size))

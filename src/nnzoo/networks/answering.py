@@ -59,7 +59,7 @@ def in_one(questions: Ragged, answers: Any, border: int) -> tuple[Ragged, Ragged
 
 def split_at(x: Steps, border: int) -> tuple[Steps, Steps]:
     """Return what stands before the border, and the rest from the border on; a row without one has no rest."""
-    is_border = x.like(x.flat()[:, 0] == border).padded().cpu()
+    is_border = x.padded(x.flat()[:, 0] == border).cpu()
     n_before = torch.where(is_border.any(dim=1), is_border.int().argmax(dim=1), x.lengths)
     return Steps(x.values, x.starts, n_before), Steps(x.values, x.starts + n_before, x.lengths - n_before)
 

@@ -22,7 +22,7 @@ from nnzoo.tracing import Names
 
 def embed(x: Steps, table: TableInput) -> Tensor:
     """Return the steps as a table gives their values, zeros behind the end of a row: (n, longest, table.n_out)."""
-    return x.like(table(x.flat())).padded()
+    return x.padded(table(x.flat()))
 
 
 def sight_of(x: Steps) -> Sight:
@@ -141,7 +141,7 @@ class TransformerBody(AttendingBody):
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels = ()
-        h = x.like(read).padded()
+        h = x.padded(read)
         sight = Sight() if self.bidirectional else look_back(x.longest, x.longest, h.device)
         if self.output == "generated":
             place = torch.arange(x.longest, device=h.device)

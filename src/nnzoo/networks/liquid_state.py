@@ -296,7 +296,7 @@ class LiquidStateMachine(Reservoir, Network):
         n_spikes, n_ms = 0, 0
         with torch.inference_mode():
             for row in self._to_inputs(train.X[:RATED_ROWS]).split(1):
-                body.pool(row.like(body.table(row.flat())).padded())
+                body.pool(row.padded(body.table(row.flat())))
                 n_spikes, n_ms = n_spikes + body.pool.n_spikes, n_ms + row.longest * self.hold
         rate = 1000 * n_spikes / (n_ms * self.n_hidden)
         body.pool.rate.fill_(rate)

@@ -204,7 +204,7 @@ class RecurrentBody(nn.Module):
 
     def advance(self, x: Steps, carried: Carried | None = None) -> tuple[Tensor, Carried]:
         """Return outputs (n, longest, n_out) of a window of time, and what the next window goes on from."""
-        h = x.like(self.table(x.flat())).padded()
+        h = x.padded(self.table(x.flat()))
         turned = turning(x) if self.bidirectional else None
         states = []
         for number, layer in enumerate(self.forward_layers):
@@ -237,7 +237,7 @@ class RecurrentBody(nn.Module):
     def _pool(self, h: Tensor, x: Steps, carried: Carried | None) -> tuple[Tensor, Tensor]:
         lengths = x.lengths.to(h.device)
         if self.pooling == "last":
-            pooled = self._last(h, x.lengths)
+            pooled = self._last(h, x)
             return (pooled if carried is None else torch.where(lengths[:, None] > 0, pooled, carried.pooled)), lengths
         before = torch.zeros_like(lengths) if carried is None else carried.n_steps
         mask = x.mask()[..., None]
@@ -255,7 +255,7 @@ class RecurrentBody(nn.Module):
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels = ()
-        h = x.like(read).padded()
+        h = x.padded(read)
         turned = turning(x) if self.bidirectional else None
         symbol = names.last
         layers: Any = enumerate(zip_longest(self.forward_layers, self.backward_layers), start=1)
@@ -303,12 +303,12 @@ class RecurrentBody(nn.Module):
             cell,
         )
 
-    def _last(self, h: Tensor, lengths: Tensor) -> Tensor:
-        """Return the last outputs of rows of such lengths; of the backward direction those of the first step."""
-        if bool((lengths == h.shape[1]).all()):
+    def _last(self, h: Tensor, x: Steps) -> Tensor:
+        """Return the last outputs of the rows; of the backward direction those of the first step."""
+        if x.are_even:
             last = h[:, -1]
         else:
-            last = h[torch.arange(len(h), device=h.device), (lengths - 1).clamp(min=0).to(h.device)]
+            last = h[torch.arange(len(h), device=h.device), (x.lengths - 1).clamp(min=0).to(h.device)]
         if not self.bidirectional:
             return last
         half = self.n_out // 2

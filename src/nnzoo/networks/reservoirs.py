@@ -106,7 +106,7 @@ class ReservoirBody(RecurrentBody):
         """Return outputs (n, longest, n_out) and what goes on; where one vector a sequence is wanted, no outputs."""
         outputs, width = [], max(len(x), 1) * self.n_out
         for window in x.windows(max(WINDOW_VALUES // width, 1)):
-            u = window.like(self.table(window.flat())).padded()
+            u = window.padded(self.table(window.flat()))
             h, state = self.pool(u, None if carried is None else carried.layers[0])
             h = torch.cat([h, u], dim=2)
             carried = Carried((state,), *self._pool(h, window, carried))
@@ -121,7 +121,7 @@ class ReservoirBody(RecurrentBody):
         read = self.table(x.flat())
         yield from self.table.trace(x.flat(), read, names)
         names.labels, symbol = (), names.last
-        u = x.like(read).padded()
+        u = x.padded(read)
         h = self.pool(u)[0]
         yield from self.pool.trace_steps(u, h, (symbol, "h1"))
         names.number, names.last = 1, "h1"

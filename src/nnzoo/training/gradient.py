@@ -282,9 +282,9 @@ class GradientTrainer:
 
     def _check_and_clip(self, loss: float) -> None:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = check_finite(loss, gradients)
-        if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
+        norm, longest = check_finite(loss, gradients), self.settings.clip_norm
+        if longest is not None and norm > longest:
+            torch._foreach_mul_(gradients, longest / norm)  # pyright: ignore[reportPrivateImportUsage]
 
     def _line_search(self, backward: Callable[[], float], optimizer: torch.optim.LBFGS) -> float:
         """Run one L-BFGS step; the penalty stands in the loss, because the line search must see what it descends."""
@@ -325,7 +325,7 @@ def rate_factor(settings: GradientSettings, step: int) -> float:
     return warm
 
 
-def check_finite(loss: float, gradients: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+def check_finite(loss: float, gradients: list[Tensor] | tuple[Tensor, ...]) -> float:
     """Return the norm of a gradient.
 
     Raises
@@ -333,10 +333,14 @@ def check_finite(loss: float, gradients: list[Tensor] | tuple[Tensor, ...]) -> T
     NotFinite
         It, or the loss, is not finite.
     """
-    # torch.nn.utils.get_total_norm gives the same in three times as long.
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # pyright: ignore[reportPrivateImportUsage]
-    if not math.isfinite(loss) or not math.isfinite(norm.item()):
-        raise NotFinite(loss=loss, gradient_norm=norm.item())
+    # torch.nn.utils.get_total_norm gives the same in four times as long.
+    norms = torch._foreach_norm(gradients)  # pyright: ignore[reportPrivateImportUsage]
+    on_cpu = norms[0].device.type == "cpu"  # elsewhere every look at a number waits for the device
+    norm = (
+        math.hypot(*[each.item() for each in norms]) if on_cpu else torch.linalg.vector_norm(torch.stack(norms)).item()
+    )
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        raise NotFinite(loss=loss, gradient_norm=norm)
     return norm
 
 

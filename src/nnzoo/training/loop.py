@@ -222,14 +222,7 @@ class Loop:
         """Go through the rows once; a stop in the middle leaves the place as it is for a later resume."""
         place, settings = self.place, self.settings
         n_batches = count_batches(len(self.train), settings.batch_size)
-        order = epoch_order(
-            len(self.train),
-            settings.batch_size,
-            settings.seed,
-            place.epoch,
-            shuffle=settings.shuffle,
-            lengths=self.train.lengths,
-        )
+        order = epoch_order(self.train, settings.batch_size, settings.seed, place.epoch, shuffle=settings.shuffle)
         while place.batch < n_batches:
             batch = cut_batch(self.train, order, place.batch, settings.batch_size)
             try:
