@@ -43,7 +43,7 @@ class Steps:
         return cls(values, torch.from_numpy(rows.starts), torch.from_numpy(lengths), n_each)
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return self.lengths.numel()
 
     @property
     def device(self) -> torch.device:
@@ -100,6 +100,8 @@ class Steps:
         """Return the steps of these rows, row after row: (n_steps, ...); without a copy where they stand so."""
         if not len(self):
             return self.values[:0]
+        if len(self) == 1 and self.n_each == self.values.shape[0]:  # all that there is
+            return self.values
         if self._are_neighbours():
             first = self.starts[0].item()
             return self.values[first : first + self.starts[-1].item() - first + self.lengths[-1].item()]
