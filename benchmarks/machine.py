@@ -81,9 +81,9 @@ def slow_ones() -> str:
 
 
 def installed(environment: str) -> str:
-    """Return the versions of an environment, or why it is not there."""
+    """Return the versions of an environment, or, where it is not there, those that its figures were measured with."""
     if environment != "nnzoo" and not (FOLDER / environment / "installed.txt").exists():
-        return "not installed"
+        return ", ".join(each.replace("==", " ") for each in ENVIRONMENTS[environment]) + "; not installed here"
     try:
         return ", ".join(f"{name} {version}" for name, version in versions_of(environment).items())
     except NotRun as error:
