@@ -31,11 +31,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    @property
-    def lengths(self) -> Tensor | None:
-        """Return the steps of each row, of sequences."""
-        return self.inputs.lengths if isinstance(self.inputs, Steps) else None
-
     def take(self, index: Tensor | slice) -> "Batch":
         """Return the rows that the index names."""
         return Batch(
@@ -81,18 +76,18 @@ def epoch_order(rows: Batch, batch_size: int, seed: int, epoch: int, *, shuffle:
     Sequences of similar length come into one batch, so that little padding is computed: the rows are drawn at random in
     lots of 32 batches, sorted by length within their lot, and the batches of a lot come in random order.
     """
-    n_rows, lengths = len(rows), rows.lengths
+    n_rows, inputs = len(rows), rows.inputs
     if count_batches(n_rows, batch_size) == 1 or not shuffle:
         return None
     generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
     order = torch.randperm(n_rows, generator=generator)
-    if lengths is None:
-        return order.to(rows.inputs.device)
-    if bool((lengths == lengths[0]).all()):
+    if isinstance(inputs, Tensor):
+        return order.to(inputs.device)
+    if inputs.are_even:
         return order
     batches: list[Tensor] = []
     for lot in order.split(BATCHES_SORTED * batch_size):
-        parts = list(lot[lengths[lot].argsort(stable=True)].split(batch_size))
+        parts = list(lot[inputs.lengths[lot].argsort(stable=True)].split(batch_size))
         n_full = sum(len(part) == batch_size for part in parts)
         shuffled = torch.randperm(n_full, generator=generator).tolist()
         batches += [*(parts[place] for place in shuffled), *parts[n_full:]]
