@@ -81,7 +81,7 @@ def epoch_order(rows: Batch, batch_size: int, seed: int, epoch: int, *, shuffle:
         return None
     generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
     order = torch.randperm(n_rows, generator=generator)
-    if isinstance(inputs, Tensor):
+    if not isinstance(inputs, Steps):  # a tensor, or rows on the disk
         return order.to(inputs.device)
     if inputs.are_even:
         return order
