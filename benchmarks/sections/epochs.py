@@ -126,7 +126,7 @@ def measure(bench: Any) -> None:
 def products(bench: Any, network: str, precision: str, number: int) -> dict[str, Any]:
     """Return the time of the matrix products of one step, alone."""
     spec = {"section": "epochs", "network": network, "precision": precision, "round": number, "batch": BATCH}
-    return bench.run("products.py", "torch", spec, peer="products")
+    return bench.run("products.py", "nnzoo", spec, peer="products")
 
 
 def report(bench: Any) -> list[str]:

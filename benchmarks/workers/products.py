@@ -1,7 +1,7 @@
 """The matrix products of one training step, alone: forward and backward at the shapes of the three networks.
 
-Each product is tried by torch's routes (mm; oneDNN's linear; convolutions in both memory formats), the faster one is
-taken, and then the whole step runs in a loop.
+Each product is tried by torch's routes (mm; oneDNN's linear; convolutions in both memory formats; the gradient of
+filters from unfolded windows), the fastest one is taken, and then the whole step runs in a loop.
 """
 
 import time
@@ -34,23 +34,31 @@ def linear(
 def convolution(
     n: int, size: int, n_in: int, n_out: int, dtype: Any, *, inputs: bool = True
 ) -> list[tuple[int, dict[str, Product]]]:
-    """Return the products of a convolution 3 x 3 with stride 2, in both memory formats."""
+    """Return the products of a convolution 3 x 3 with stride 2, in both memory formats and from unfolded windows."""
     import torch
 
-    def routes(layout: Any) -> tuple[Product, Product]:
+    from nnzoo.engine.routes import filter_gradient
+
+    def routes(layout: Any) -> tuple[Product, ...]:
         out = size // 2 + size % 2
         shapes = ((n, n_in, size, size), (n_out, n_in, 3, 3), (n, n_out, out, out))
         x, w, d = (torch.randn(shape).to(dtype).to(memory_format=layout) for shape in shapes)
         sizes = ([2, 2], [1, 1], [1, 1])
-        mask = [inputs, True, False]
         backward = torch.ops.aten.convolution_backward
+
+        def unfolded() -> Any:
+            filters = filter_gradient(d, x, (3, 3), *sizes[:2])
+            return filters, inputs and backward(d, x, w, None, *sizes, False, [0, 0], 1, [True, False, False])
+
         return (
             lambda: torch.nn.functional.conv2d(x, w, None, 2, 1),
-            lambda: backward(d, x, w, None, *sizes, False, [0, 0], 1, mask),
+            lambda: backward(d, x, w, None, *sizes, False, [0, 0], 1, [inputs, True, False]),
+            unfolded,
         )
 
-    plain, last = routes(torch.contiguous_format), routes(torch.channels_last)
-    return [(1, {"contiguous": plain[k], "channels last": last[k]}) for k in (0, 1)]
+    (forward, back, _), last = routes(torch.contiguous_format), routes(torch.channels_last)
+    both = {"contiguous": back, "channels last": last[1], "unfolded": last[2]}
+    return [(1, {"contiguous": forward, "channels last": last[0]}), (1, both)]
 
 
 def of_network(network: str, n: int, dtype: Any) -> list[tuple[int, dict[str, Product]]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nnzoo import opsteps
+from nnzoo.engine import routes
 from nnzoo.engine.scaling import Standardizer
 from nnzoo.targets import Target
 from nnzoo.trace import MAX_SHOWN, Step, factor, written
@@ -259,8 +260,10 @@ ACTIVATION_NAMES: dict[type[nn.Module], str] = {
 }
 ORDINARY: dict[type[nn.Module], Callable[[Any, np.ndarray, np.ndarray, Names], Step]] = {
     nn.Linear: linear,
+    routes.Linear: linear,
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
+    routes.Conv2d: _convolution,
     nn.ConvTranspose1d: _transposed,
     nn.ConvTranspose2d: _transposed,
     nn.BatchNorm1d: _batch_norm,

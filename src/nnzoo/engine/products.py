@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nnzoo.engine.batches import Batch, cut_batch
 from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.routes import Conv2d, filter_gradient, product, weight_gradient
 from nnzoo.engine.steps import Steps
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -68,8 +69,8 @@ def seconds_alone(network: nn.Module, rows: Batch, batch_size: int, arithmetic: 
     with torch.no_grad():
         for _ in range(REPEATS):
             start = time.perf_counter()
-            for product in products:
-                product()
+            for each in products:
+                each()
             if inputs.device.type == "cuda":
                 torch.cuda.synchronize(inputs.device)
             best = min(best, time.perf_counter() - start)
@@ -128,10 +129,11 @@ def _products_of(
         how: Any = (module.stride, module.padding, module.dilation, module.transposed, module.output_padding, 1)
         wanted = [not is_first, True, False]
         backward = torch.ops.aten.convolution_backward
-        return [
-            lambda: torch.convolution(given, kernels, None, *how),
-            lambda: backward(slope, given, kernels, None, *how, wanted),
-        ]
+        products: list[Callable[[], object]] = [lambda: torch.convolution(given, kernels, None, *how)]
+        if isinstance(module, Conv2d) and module.unfolds(given):
+            wanted[1] = False
+            products.append(lambda: filter_gradient(slope, given, module.kernel_size, *how[:2]))
+        return [*products, lambda: backward(slope, given, kernels, None, *how, wanted)] if any(wanted) else products
     products: list[Callable[[], object]] = []
     for name, matrix in own.items():
         if matrix.ndim > 2:
@@ -151,13 +153,13 @@ def _matrix_products(
     x_step, slope_step = x[: n_rows // n_times], slope[: n_rows // n_times]
 
     def backward() -> None:
-        torch.mm(slope.t(), x)
+        weight_gradient(slope, x)
         for _ in range(n_times if with_inputs else 0):
-            torch.mm(slope_step, matrix)
+            product(slope_step, matrix)
 
     def forward() -> None:
         for _ in range(n_times):
-            torch.mm(x_step, matrix.t())
+            product(x_step, matrix.t())
 
     return [forward, backward]
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nnzoo.engine.batches import Batch
 from nnzoo.engine.device import Arithmetic
+from nnzoo.engine.routes import product, weight_gradient, weighted_sum
 from nnzoo.heads import Head
 from nnzoo.networks.parts import Dropout
 from nnzoo.training.gradient import Gradients, GradientSettings, GradientTrainer
@@ -64,7 +65,7 @@ class Backpropagation(GradientTrainer):
             passed: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
             for layer, weight, bias in zip(self.layers, weights[:-2:2], weights[1:-2:2], strict=True):
                 x = h.to(weight.dtype)
-                z = nn.functional.linear(x, weight, bias)
+                z = weighted_sum(x, weight, bias)
                 active = layer.activation(z)
                 factor = None if layer.dropout is None else layer.dropout.factor(active)
                 passed.append((x, z, active, factor))
@@ -85,11 +86,11 @@ class Backpropagation(GradientTrainer):
             torch.sum(delta, dim=0, out=found[-1])
             for number in reversed(range(len(self.layers))):
                 x, z, active, factor = passed[number]
-                delta = (delta @ weights[2 * number + 2]).to(z.dtype)
+                delta = product(delta, weights[2 * number + 2]).to(z.dtype)
                 if factor is not None:
                     delta *= factor
                 delta = SLOPES[type(self.layers[number].activation)](delta, z, active)
-                torch.mm(delta.t(), x, out=found[2 * number])
+                found[2 * number] = weight_gradient(delta, x, out=found[2 * number])
                 torch.sum(delta, dim=0, out=found[2 * number + 1])
         if self.arithmetic.autocast:
             found = [gradient.to(self.arithmetic.dtype) for gradient in found]

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from nnzoo.checks import Each, OneOf, Range, Whole, either
 from nnzoo.engine.forward import forward_in_blocks
+from nnzoo.engine.routes import Conv2d
 from nnzoo.errors import ParameterError
 from nnzoo.estimator import Encoder, Network
 from nnzoo.heads import TASKS
@@ -57,7 +58,7 @@ normalisation, whose means are those of the maxima. Measured with the default ne
 threads, against pooling between normalisation and f: 0.9 of the time, and 0.913 in place of 0.905 right after 3 epochs
 (medians of 3 seeds)."""
 
-CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d}
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: Conv2d}
 BATCH_NORMS: dict[int, Any] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
 POOL_LAYERS: dict[tuple[str, int], Any] = {
     ("max", 1): nn.MaxPool1d,

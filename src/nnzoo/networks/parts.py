@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nnzoo.checks import OneOf, Range, Real, either
 from nnzoo.engine import draws
+from nnzoo.engine.routes import Linear
 from nnzoo.inputs import Inputs
 from nnzoo.trace import Step, written
 from nnzoo.tracing import Names
@@ -83,7 +84,7 @@ def dense_layer(
 
     Normalisation stands between the sum and the activation, dropout behind the activation.
     """
-    parts: list[nn.Module] = [initialize(nn.Linear(n_in, n_out), init)]
+    parts: list[nn.Module] = [initialize(Linear(n_in, n_out), init)]
     if normalization == "batch":
         parts.append(nn.BatchNorm1d(n_out))
     elif normalization == "layer":
