@@ -155,7 +155,7 @@ def test_a_strided_convolution_in_bfloat16_is_as_near_the_truth_as_torchs(shape,
     layer = Conv2d(n_in, n_out, kernel, stride, padding, bias=bias)
     x = torch.randn(n, n_in, side, side).to(memory_format=torch.channels_last)
     y, slopes = slopes_of(in_bfloat16(layer), x)
-    assert "StridedConvolution" in y.grad_fn.name()
+    assert "_Convolution" in y.grad_fn.name()
     exact = nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=bias).double()
     exact.load_state_dict(layer.state_dict())
     _, wanted = slopes_of(exact, x.double())
@@ -177,7 +177,52 @@ def test_other_convolutions_are_torchs(changed, side):
     given = {"in_channels": 32, "out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 1} | changed
     layer, x = Conv2d(**given), torch.randn(2, given["in_channels"], side, side)
     with torch.autocast("cpu", torch.bfloat16):
-        assert "Strided" not in layer(x).grad_fn.name()
+        assert "_Convolution" not in layer(x).grad_fn.name()
+
+
+class Rectified(nn.Module):
+    """A convolution and the ReLU behind it, as one."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer.rectified(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("changed", [{}, {"bias": False}, {"stride": 1, "dilation": 2}, {"groups": 2}, {"padding": 0}])
+def test_a_convolution_and_its_relu_as_one_are_torchs_two(dtype, changed):
+    torch.manual_seed(0)
+    given = {"in_channels": 6, "out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 1} | changed
+    layer, x = Conv2d(**given).to(dtype), torch.randn(5, 6, 9, 9, dtype=dtype).to(memory_format=torch.channels_last)
+    y, slopes = slopes_of(Rectified(layer), x)
+    assert "_Convolution" in y.grad_fn.name()
+    plain_y, plain = slopes_of(nn.Sequential(layer, nn.ReLU()), x)
+    assert torch.equal(y, plain_y)
+    assert all(off(a, b) < 1e-6 for a, b in zip(slopes, plain, strict=True))
+    with torch.no_grad():
+        assert torch.equal(layer.rectified(x), plain_y)
+    assert "Relu" in layer.eval().rectified(x).grad_fn.name()
+
+
+def test_a_convolution_and_its_relu_as_one_in_bfloat16():
+    torch.manual_seed(0)
+    layer, x = Conv2d(32, 16, 3, 2, 1), torch.randn(5, 32, 14, 14).to(memory_format=torch.channels_last)
+    y, slopes = slopes_of(in_bfloat16(Rectified(layer)), x)
+    assert y.dtype == torch.bfloat16
+    plain_y, plain = slopes_of(in_bfloat16(nn.Sequential(layer.eval(), nn.ReLU())), x)
+    assert torch.equal(y, plain_y)
+    assert all(off(a, b) < 4e-3 for a, b in zip(slopes, plain, strict=True))
+
+
+@pytest.mark.parametrize("changed", [{"padding_mode": "circular"}, {"padding": "same", "stride": 1}])
+def test_paddings_of_other_kinds_are_torchs(changed):
+    layer, x = Conv2d(**({"in_channels": 32, "out_channels": 4, "kernel_size": 3} | changed)), torch.randn(2, 32, 9, 9)
+    assert "Relu" in layer.rectified(x).grad_fn.name()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "_Convolution" not in layer(x).grad_fn.name()
 
 
 def test_in_float32_and_without_gradients_a_convolution_is_torchs_to_the_bit():
@@ -186,11 +231,11 @@ def test_in_float32_and_without_gradients_a_convolution_is_torchs_to_the_bit():
     wanted = functional.conv2d(x, layer.weight, layer.bias, 2, 1)
     assert torch.equal(layer(x), wanted)
     with torch.autocast("cpu", torch.bfloat16):
-        assert "Strided" not in layer.eval()(x).grad_fn.name()
+        assert "_Convolution" not in layer.eval()(x).grad_fn.name()
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("kind", ["dense", "convolution"])
+@pytest.mark.parametrize("kind", ["dense", "convolution", "convolution and ReLU"])
 def test_a_gradient_of_the_gradient_is_torchs(kind, bias):
     """A penalty on gradients: the written-out gradients have no gradient of their own, so that torch's take over."""
     torch.manual_seed(0)
@@ -198,7 +243,8 @@ def test_a_gradient_of_the_gradient_is_torchs(kind, bias):
         layer, x = Linear(2048, 128, bias=bias), torch.randn(96, 2048)
         layer.weight.data /= 45
     else:
-        layer, x = in_bfloat16(Conv2d(32, 4, 3, 2, 1, bias=bias)), torch.randn(5, 32, 14, 14)
+        layer, x = Conv2d(32, 4, 3, 2, 1, bias=bias), torch.randn(5, 32, 14, 14)
+        layer = in_bfloat16(layer if kind == "convolution" else Rectified(layer))
 
     def of_penalty():
         given = x.clone().requires_grad_()

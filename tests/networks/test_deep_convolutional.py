@@ -343,6 +343,35 @@ def test_the_default_network_has_94410_weights_on_28_x_28_and_10_classes():
     assert body.sizes == [(28, 28), (14, 14), (7, 7), (3, 3)]
 
 
+@pytest.mark.parametrize(
+    ("changed", "are_one"),
+    [({}, True), ({"stride": 2}, True), ({"pool": "average"}, True), ({"pool": "max"}, False),
+     ({"normalization": "batch"}, False), ({"activation": "tanh"}, False), ({"padding": "circular"}, False)],
+)  # fmt: skip
+def test_a_relu_right_behind_its_convolution_is_one_with_it_in_training(changed, are_one):
+    """The same maps and gradients as layer by layer, which hooks on the layers show."""
+    usual = {
+        "kernel_size": 3,
+        "stride": 1,
+        "padding": "same",
+        "pool": "max",
+        "activation": "relu",
+        "normalization": None,
+    }
+    torch.manual_seed(0)
+    block = convolution_block(3, 4, [2, 2] if "pool" in changed else [1, 1], **(usual | changed)).double()
+    seen: list[str] = []
+    for name, layer in block.named_children():
+        layer.register_forward_hook(lambda *_, name=name: seen.append(name))
+    x = torch.randn(5, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    found = block(x)
+    assert ("convolution" not in seen) == ("activation" not in seen) == are_one
+    plain = nn.Sequential(*block)
+    of_both = [torch.autograd.grad(y.square().sum(), [x, *block.parameters()]) for y in (found, plain(x))]
+    for a, b in zip(*of_both, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
 def test_lenet5_has_the_layers_of_the_paper():
     """C1 (25 + 1)*6 = 156; C5 (16*25 + 1)*120 = 48,120; F6 (120 + 1)*84 = 10,164, as in LeCun et al. 1998, section II.B.
 

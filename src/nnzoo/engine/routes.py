@@ -12,6 +12,7 @@ Two products take longer by torch's usual route than they need:
 torch's usual ways.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -75,8 +76,7 @@ def filter_gradient(
     sides, stride, padding
         Of the convolution, over both axes.
     """
-    (n, n_out, *places), n_in = slope.shape, x.shape[1]
-    above, left = padding
+    (n, n_out, *places), n_in, (above, left) = slope.shape, x.shape[1], padding
     rows = functional.pad(x.permute(0, 2, 3, 1), (0, 0, left, left, above, above)).contiguous()
     slopes = slope.permute(0, 2, 3, 1).contiguous()
     image, row = rows.stride()[:2]
@@ -107,7 +107,8 @@ class Linear(nn.Linear):
 class Conv2d(nn.Conv2d):
     """torch's convolution; in training, the gradient of some filters is that of :func:`filter_gradient`.
 
-    The filters lie in memory as images with channels last do, so that no step has to lay them out anew.
+    The filters lie in memory as images with channels last do, so that no step has to lay them out anew, and gradients
+    are laid out so before anything is done with them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -116,21 +117,33 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return maps (n, n_out, height', width') of (n, n_in, height, width)."""
-        if not (self.training and torch.is_grad_enabled() and self.unfolds(x)):
-            return super().forward(x)
-        given = [None if each is None else each.bfloat16() for each in (x, self.weight, self.bias)]
-        return _StridedConvolution.apply(*given, self.stride, self.padding)
+        return self._learning(x, rectifies=False) if self._learns(x) and self.unfolds(x) else super().forward(x)
+
+    def rectified(self, x: Tensor) -> Tensor:
+        """Return ReLU of the maps; in training without memory for the maps before it."""
+        return self._learning(x, rectifies=True) if self._learns(x) else functional.relu(super().forward(x))
+
+    def _learns(self, x: Tensor) -> bool:
+        is_plain = self.padding_mode == "zeros" and not isinstance(self.padding, str)
+        return self.training and torch.is_grad_enabled() and x.device.type == "cpu" and x.ndim == 4 and is_plain
+
+    def _learning(self, x: Tensor, *, rectifies: bool) -> Tensor:
+        weight, bias = self.weight, self.bias
+        if torch.is_autocast_enabled("cpu"):
+            x, weight, bias = x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
+        how = (self.stride, self.padding, self.dilation, self.groups)
+        return _Convolution.apply(x, weight, bias, how, rectifies, self.unfolds(x))
 
     def unfolds(self, x: Tensor) -> bool:
-        """Return whether the gradient of the filters comes from the unfolded windows of this input."""
+        """Return whether the filters' gradient comes from unfolded windows of this input, where zeros are padded."""
         is_half = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-        if not is_half or x.device.type != "cpu" or self.in_channels < LEAST_CHANNELS or isinstance(self.padding, str):
+        is_plain = self.groups == 1 and self.dilation == (1, 1) and min(self.stride) > 1 and self.kernel_size != (1, 1)
+        if not is_half or not is_plain or self.in_channels < LEAST_CHANNELS:
             return False
         padding: Any = self.padding
-        (down, right), (above, left), (height, width) = self.stride, padding, self.kernel_size
-        n_places = ((x.shape[2] + 2 * above - height) // down + 1) * ((x.shape[3] + 2 * left - width) // right + 1)
-        is_plain = self.dilation == (1, 1) and self.groups == 1 and self.padding_mode == "zeros"
-        return is_plain and min(down, right) > 1 and height * width > 1 and 0 < n_places <= MOST_PLACES
+        axes = zip(x.shape[2:], padding, self.kernel_size, self.stride, strict=True)
+        n_places = math.prod((size + 2 * added - side) // step + 1 for size, added, side, step in axes)
+        return 0 < n_places <= MOST_PLACES
 
 
 class _WeightedSum(torch.autograd.Function):
@@ -151,25 +164,30 @@ class _WeightedSum(torch.autograd.Function):
         return product(slope, weight) if for_x else None, weight_gradient(slope, x) if for_weight else None, of_bias
 
 
-class _StridedConvolution(torch.autograd.Function):
-    """torch's convolution with the filters' gradient of :func:`filter_gradient`."""
+class _Convolution(torch.autograd.Function):
+    """torch's convolution, with ReLU in place if wanted, and with filters' gradients of :func:`filter_gradient`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.how = (stride, padding, (1, 1), False, (0, 0), 1)
-        return torch.conv2d(x, weight, bias, stride, padding)
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, how: Any, rectifies: bool, unfolds: bool
+    ) -> Tensor:
+        maps = torch.conv2d(x, weight, bias, *how)
+        ctx.save_for_backward(x, weight, maps.relu_() if rectifies else None)
+        ctx.how, ctx.unfolds = (*how[:3], False, (0, 0), how[3]), unfolds
+        return maps
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x, weight), (for_x, for_weight, for_bias) = ctx.saved_tensors, ctx.needs_input_grad[:3]
+        (x, weight, rectified), (for_x, for_weight, for_bias) = ctx.saved_tensors, ctx.needs_input_grad[:3]
         torchs = torch.ops.aten.convolution_backward
-        if torch.is_grad_enabled():  # of this gradient, too, a gradient is wanted
-            return *torchs(slope, x, weight, [len(weight)], *ctx.how, [True, True, for_bias]), None, None
         slope = slope.contiguous(memory_format=torch.channels_last)
+        if rectified is not None:
+            slope = torch.ops.aten.threshold_backward(slope, rectified, 0)
+        if not ctx.unfolds or torch.is_grad_enabled():  # with it: of this gradient, too, a gradient is wanted
+            return *torchs(slope, x, weight, [len(weight)], *ctx.how, [for_x, for_weight, for_bias]), None, None, None
         of_x = torchs(slope, x, weight, None, *ctx.how, [True, False, False])[0] if for_x else None
         of_weight = filter_gradient(slope, x, weight.shape[2:], *ctx.how[:2]) if for_weight else None
-        return of_x, of_weight, slope.sum(dim=(0, 2, 3)) if for_bias else None, None, None
+        return of_x, of_weight, slope.sum(dim=(0, 2, 3)) if for_bias else None, None, None, None
 
 
 def _is_for_onednn(work: int, a: Tensor, b: Tensor) -> bool:

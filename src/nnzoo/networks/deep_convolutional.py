@@ -146,6 +146,19 @@ class MeanOverPlaces(nn.Module):
         yield mean_over_places(array(maps), array(output), names.next("v"))
 
 
+class ConvolutionBlock(nn.Sequential):
+    """Layers one behind the other; in training a convolution and a ReLU behind it are one."""
+
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return what the last layer gives."""
+        layers: list[Any] = list(self)
+        if self.training and isinstance(layers[0], Conv2d) and isinstance(layers[1], nn.ReLU):
+            x, layers = layers[0].rectified(x), layers[2:]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
 def convolution_block(
     n_in: int,
     n_maps: int,
@@ -178,7 +191,7 @@ def convolution_block(
     layers |= {"normalization": BATCH_NORMS[n_axes](n_maps)} if normalization == "batch" else {}
     layers["activation"] = ACTIVATIONS[activation]()
     layers |= {} if pools_first else pooling
-    return nn.Sequential(OrderedDict(layers))
+    return ConvolutionBlock(OrderedDict(layers))
 
 
 class DeepConvolutionalBody(nn.Module):
