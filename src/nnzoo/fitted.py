@@ -73,6 +73,9 @@ class Fitted:
             network = self._bare_network(self.inputs_, sizes)
         prefix = "network."
         weights = {n.removeprefix(prefix): torch.from_numpy(a) for n, a in tensors.items() if n.startswith(prefix)}
+        for name, bare in network.state_dict().items():
+            if weights[name].stride() != bare.stride():  # filters, of which a file does not say how they lie in memory
+                weights[name] = torch.empty_like(bare, device="cpu").copy_(weights[name])
         network.load_state_dict(weights, assign=True)
         network.scaling = self.inputs_.make_scaling().to(Arithmetic.named(sizes["arithmetic"]).dtype)
         self.network_ = network.to(self._choose_device())
