@@ -23,7 +23,7 @@ from torch.nn import functional
 
 mkldnn: Any = torch.ops.mkldnn
 
-LEAST_WORK = 10_000_000
+LEAST_WORK = 16_000_000
 """Multiply-adds of a product of matrices from which oneDNN is faster."""
 LEAST_CHANNELS, MOST_PLACES = 32, 100
 """Of the input and of an output map, for gradients of filters from unfolded windows."""
@@ -55,9 +55,8 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def weight_gradient(slope: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
     """Return δᵀ x, without a gradient: δ (n, n_out), x (n, n_in); ``out`` may be filled with it."""
     n_out, n_in = slope.shape[1], x.shape[1]
-    if n_in >= 4 * n_out and _is_for_onednn(
-        slope.numel() * n_in, slope, x
-    ):  # oneDNN is slower where the result is square
+    # Slower where the weights are square, and where they are few, which the optimiser then finds in other memory.
+    if n_in >= 4 * n_out and _is_for_onednn(slope.numel() * n_in // 4, slope, x):
         return mkldnn._linear_pointwise(slope.t(), x.t(), None, "none", [], "")
     return torch.mm(slope.t(), x, out=out)
 
