@@ -11,13 +11,15 @@ def train(spec: dict[str, Any], places: dict[str, str]) -> dict[str, Any]:
     import torch
     from torch.nn.functional import cross_entropy
     from torch.utils.data import DataLoader, TensorDataset
-    from torch_networks import make
+    from torch_networks import draw_first_weights, make
     from torch_training import accuracy, clip, make_optimizer, make_schedule, precision
 
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(spec["seed"])
     recipe, course = spec["recipe"], Course(spec)
     model = make(recipe["network"])
+    if spec.get("first_weights") == "nnzoo's":
+        draw_first_weights(model)
     dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
     loader = DataLoader(dataset, batch_size=recipe["batch_size"], shuffle=True)
     optimizer = make_optimizer(model.parameters(), recipe)

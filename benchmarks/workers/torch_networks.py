@@ -176,6 +176,15 @@ def make(network: str | dict[str, Any]) -> nn.Module:
     return kinds[network["class"]](network)
 
 
+def draw_first_weights(model: nn.Module) -> None:
+    """Draw weights by the law that nnzoo's start from: He's for ReLU (He et al. 2015), zero biases, a last layer of zeros."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, std=(2 / layer.weight[0].numel()) ** 0.5)
+        nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+    nn.init.zeros_(layers[-1].weight)
+
+
 def like_dense(own: dict[str, Any]) -> nn.Module:
     """Return nnzoo's DeepFeedForward."""
     refuse(own, activation="relu", normalization=None)
