@@ -55,7 +55,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def weight_gradient(slope: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
     """Return δᵀ x, without a gradient: δ (n, n_out), x (n, n_in); ``out`` may be filled with it."""
     n_out, n_in = slope.shape[1], x.shape[1]
-    # Slower where the weights are square, and where they are few, which the optimiser then finds in other memory.
+    # oneDNN is slower where the weights are square; where they are few, the step as a whole is (docs/speed.md).
     if n_in >= 4 * n_out and _is_for_onednn(slope.numel() * n_in // 4, slope, x):
         return mkldnn._linear_pointwise(slope.t(), x.t(), None, "none", [], "")
     return torch.mm(slope.t(), x, out=out)
